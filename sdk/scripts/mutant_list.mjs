@@ -78,8 +78,8 @@ export const MUTANTS = [
     rule: 'A8',
     mistake: 'SUBSCRIBE does not ask after operations',
     file: machine('follow.ts'),
-    from: 'if (sent.length > 0) frame.pending',
-    to: 'if (sent.length < 0) frame.pending',
+    from: 'if (asked.length > 0) frame.pending',
+    to: 'if (asked.length < 0) frame.pending',
   },
   {
     rule: 'A9',

@@ -155,6 +155,7 @@ export class ClientShell implements Client {
     return {
       environment: this.#environment,
       isKept,
+      untold: new Map(),
       clientId: () => this.#id,
       connection: () => this.#link(),
       send: (frame: JsonObject) => this.#connection.send(frame),
@@ -261,14 +262,14 @@ export class ClientShell implements Client {
     return { ...change, operation: { ...change.operation, clientId: this.#id } }
   }
 
-  /** Takes over the queues of clients that are gone, also of graphs that nobody holds here. */
+  /** Takes up the queues of this client and of clients that are gone, also of graphs that nobody holds here. */
   async #adopt(): Promise<void> {
     if (this.#isClosed || this.#device === null) return
     const orphans = await this.#device.adopt().catch(() => [])
     if (this.#isClosed) return
     for (const { graphId, operations } of orphans) {
       const graph = this.#open(graphId)
-      graph.step({ type: 'adopted', operations })
+      if (operations.length > 0) graph.step({ type: 'adopted', operations })
     }
     this.#stopAdopting()
     this.#stopAdopting = this.#lookIn(ADOPT_EVERY)

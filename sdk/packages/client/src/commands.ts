@@ -13,7 +13,7 @@ import type {
 } from './api.ts'
 import type { ActOptions } from './machine/effects.ts'
 import { ORIGIN, type Point } from './machine/operation.ts'
-import type { Action, Command, Member } from './model/index.ts'
+import { type Action, type Command, type Member, plain } from './model/index.ts'
 
 /** Where commands go: to the queue, or into a batch. */
 export type Take<R> = (command: Command, options: CommandOptions) => R
@@ -61,11 +61,6 @@ function edgePayload(edge: NewEdge, newId: () => string): EdgePayload {
 
 function at({ x, y }: Position): Position {
   return { x, y }
-}
-
-/** A copy of what JSON can say of it: what the caller changes later is not part of the command. */
-function plain<T extends Json>(value: T): T {
-  return JSON.parse(JSON.stringify(value)) as T
 }
 
 /** The commands of a batch as one action; `null` if there are none. */

@@ -22,7 +22,7 @@ export interface Device {
   write(graphId: string, changes: readonly Change[]): Promise<void>
   /** Called when another tab goes away: a look for its queue is due after so many milliseconds. */
   onWake: ((afterMs: number) => void) | null
-  /** Takes over queues whose clients are gone. */
+  /** Takes over queues whose clients are gone. The first time also graphs with a queue of this client, without operations. */
   adopt(): Promise<readonly Orphan[]>
   close(): Promise<void>
 }

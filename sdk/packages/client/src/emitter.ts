@@ -10,6 +10,10 @@ export class Emitter<T = void> {
     return () => this.#listeners.delete(own)
   }
 
+  get isHeard(): boolean {
+    return this.#listeners.size > 0
+  }
+
   /** Calls all. What one of them throws reaches the program, not the other listeners. */
   emit(value: T): void {
     for (const listener of [...this.#listeners]) {
@@ -32,6 +36,11 @@ export class Emitters<Events> {
     const emitter = this.#byName.get(event) ?? new Emitter<unknown>()
     this.#byName.set(event, emitter)
     return emitter.on(listener as (value: unknown) => void)
+  }
+
+  /** Whether anybody listens. */
+  has(event: keyof Events): boolean {
+    return this.#byName.get(event)?.isHeard === true
   }
 
   emit<E extends keyof Events>(event: E, value: Events[E]): void {

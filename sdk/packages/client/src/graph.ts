@@ -21,12 +21,12 @@ import { actOptions, batchOf, writes } from './commands.ts'
 import { Emitter, Emitters } from './emitter.ts'
 import type { Environment } from './environment.ts'
 import { uuidV7 } from './ids.ts'
-import type { ActOptions, Change, Effect, Input } from './machine/effects.ts'
+import type { ActOptions, Change, Effect, Input, RefusalData } from './machine/effects.ts'
 import type { GraphFrame } from './machine/frames.ts'
 import { GraphMachine } from './machine/graph_machine.ts'
 import { ORIGIN, type Point } from './machine/operation.ts'
 import type { Action, Command, GraphState } from './model/index.ts'
-import { Outcomes, undoneOf } from './outcomes.ts'
+import { Outcomes, remember, undoneOf } from './outcomes.ts'
 import { Presences } from './presence.ts'
 import { labelOf } from './refused.ts'
 import { isSameStatus, statusOf } from './status.ts'
@@ -37,6 +37,8 @@ export interface Host {
   readonly environment: Environment
   /** Whether changes are to be told to {@link write}. */
   readonly isKept: boolean
+  /** Refusals that nobody listened for, of all graphs, by operation: of a page that was left, or of edits before a reload. */
+  readonly untold: Map<string, { readonly graphId: string; readonly refusal: RefusalData }>
   clientId(): string
   connection(): Status['connection']
   send(frame: JsonObject): void
@@ -99,6 +101,7 @@ export class GraphShell implements Graph {
       nameOf,
       (operationId, refused, options) =>
         this.step({ type: 'again', operationId, refused, options: { ...options, since: this.#shownPoint } }),
+      (operationId) => host.untold.delete(operationId),
     )
     const take = (command: Command, options: CommandOptions): Sent => this.#act(command, actOptions(options))
     Object.assign(this, writes(take, this.#newId))
@@ -218,13 +221,17 @@ export class GraphShell implements Graph {
   }
 
   on<E extends keyof GraphEvents>(event: E, listener: (value: GraphEvents[E]) => void): () => void {
-    return this.#events.on(event, listener)
+    const stop = this.#events.on(event, listener)
+    // Not before the caller knows how to stop it.
+    if (event === 'refused') queueMicrotask(() => this.#tellUntold())
+    return stop
   }
 
   close(): void {
     if (this.holders === 0 || --this.holders > 0) return
-    this.presence.away()
     this.#host.closed(this)
+    // One that goes on for its queue may be asked for again.
+    if (!this.#isEnded) this.presence.clear()
   }
 
   // --- What the client tells -------------------------------------------------------------------
@@ -240,6 +247,8 @@ export class GraphShell implements Graph {
     const wakeAt = this.machine.wakeAt()
     const tick = (): void => this.step({ type: 'tick' })
     this.#stopWake = wakeAt === null ? null : environment.after(Math.max(0, wakeAt - environment.now()), tick)
+    // Not before all is told: a refusal may be tried again at once, and a graph that nobody holds goes on for that.
+    if (effects.some(({ type }) => type === 'status')) this.#host.changed(this)
   }
 
   /** How undo is predicted is loaded when there is something to undo. */
@@ -256,6 +265,7 @@ export class GraphShell implements Graph {
 
   frame(frame: GraphFrame): void {
     this.step({ type: 'frame', frame })
+    if (this.machine.phase === 'refused') this.presence.away()
     if (frame.type === 'SYNC' && this.machine.phase === 'live') {
       this.#host.proven()
       this.presence.live()
@@ -286,9 +296,9 @@ export class GraphShell implements Graph {
     this.#restate()
   }
 
-  /** Whether it has nothing left to send. */
+  /** Whether it has nothing left to send, and waits for no answer. */
   get isIdle(): boolean {
-    return this.machine.pending.length === 0
+    return this.machine.pending.length === 0 && !this.machine.isOwed
   }
 
   #perform(effect: Effect): void {
@@ -305,7 +315,6 @@ export class GraphShell implements Graph {
         break
       case 'status':
         this.#restate()
-        this.#host.changed(this)
         break
       case 'history':
         this.#historyNow = this.machine.history
@@ -324,7 +333,7 @@ export class GraphShell implements Graph {
       case 'refused':
         // Whoever is told sees what stands, without what was refused.
         if (this.#stopFrame !== null) this.#draw()
-        this.#events.emit('refused', this.#outcomes.refused(effect.refusal))
+        this.#tellRefused(effect.refusal)
         break
       case 'replaced':
         this.#events.emit('replaced', { discarded: effect.discarded })
@@ -339,6 +348,22 @@ export class GraphShell implements Graph {
       case 'reconnect':
         this.#host.reconnect()
         break
+    }
+  }
+
+  /** What nobody listens for now is told to the next who does. */
+  #tellRefused(data: RefusalData): void {
+    const refusal = this.#outcomes.refused(data)
+    if (this.#events.has('refused')) this.#events.emit('refused', refusal)
+    else remember(this.#host.untold, data.operationId, { graphId: this.id, refusal: data })
+    if (!this.#isEnded) this.#outcomes.follow(data)
+  }
+
+  #tellUntold(): void {
+    if (this.#isEnded || !this.#events.has('refused')) return
+    const { untold } = this.#host
+    for (const { graphId, refusal } of [...untold.values()]) {
+      if (graphId === this.id && untold.delete(refusal.operationId)) this.#tellRefused(refusal)
     }
   }
 

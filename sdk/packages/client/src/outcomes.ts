@@ -22,20 +22,25 @@ interface Handle {
 /** Makes a refused operation again under a new id. */
 export type Again = (operationId: string, refused: StoredOperation, options: ActOptions) => void
 
-/** Refusals that can still be tried again. The oldest is forgotten first. */
+/** Refusals that can still be tried again, those that were, and those that nobody was told. */
 const REFUSALS_MAX = 200
 
 export class Outcomes {
   readonly #handles = new Map<string, Handle>()
   readonly #refusals = new Map<string, RefusalData>()
+  /** Refused operations that were tried again, and how: what is refused because of them afterwards follows them. */
+  readonly #retried = new Map<string, OnConflict | undefined>()
   readonly #newId: () => string
   readonly #nameOf: NameOf
   readonly #again: Again
+  readonly #forgotten: (operationId: string) => unknown
 
-  constructor(newId: () => string, nameOf: NameOf, again: Again) {
+  /** `forgotten`: a refusal was tried again, or discarded. */
+  constructor(newId: () => string, nameOf: NameOf, again: Again, forgotten: (operationId: string) => unknown) {
     this.#newId = newId
     this.#nameOf = nameOf
     this.#again = again
+    this.#forgotten = forgotten
   }
 
   /** What the maker of a new operation gets. A rejection that nobody handles is no unhandled rejection. */
@@ -67,9 +72,7 @@ export class Outcomes {
 
   refused(data: RefusalData): CommandRefused {
     const { operationId } = data
-    this.#refusals.set(operationId, data)
-    const [oldest] = this.#refusals.keys()
-    if (this.#refusals.size > REFUSALS_MAX && oldest !== undefined) this.#refusals.delete(oldest)
+    remember(this.#refusals, operationId, data)
     const refusal = new CommandRefused(
       data,
       this.#nameOf,
@@ -81,12 +84,20 @@ export class Outcomes {
     return refusal
   }
 
+  /** A refusal was told. If that which it is because of was tried again already, it is made again behind that. */
+  follow({ operationId, operation, cause }: RefusalData): void {
+    if (cause === undefined || !this.#retried.has(cause) || !this.#refusals.has(operationId)) return
+    this.#make(operation, this.#retried.get(cause))
+    this.#discard(operationId)
+  }
+
   /** Makes it again, and what was refused because of it. */
   #retry(operationId: string, onConflict: OnConflict | undefined): Sent | null {
     const first = this.#refusals.get(operationId)
     if (first === undefined) return null
     const followers = [...this.#refusals.values()].filter((other) => other.cause === operationId)
     const sent = this.#make(first.operation, onConflict)
+    remember(this.#retried, operationId, onConflict)
     this.#discard(operationId)
     for (const follower of followers) this.#make(follower.operation, onConflict)
     return sent
@@ -101,7 +112,17 @@ export class Outcomes {
   }
 
   #discard(operationId: string): void {
-    this.#refusals.delete(operationId)
-    for (const [id, other] of this.#refusals) if (other.cause === operationId) this.#refusals.delete(id)
+    for (const [id, { cause }] of this.#refusals) {
+      if (id !== operationId && cause !== operationId) continue
+      this.#refusals.delete(id)
+      this.#forgotten(id)
+    }
   }
+}
+
+/** Adds one, and forgets the oldest of too many. */
+export function remember<T>(map: Map<string, T>, id: string, value: T): void {
+  map.set(id, value)
+  const [oldest] = map.keys()
+  if (map.size > REFUSALS_MAX && oldest !== undefined) map.delete(oldest)
 }

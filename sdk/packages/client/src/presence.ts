@@ -4,7 +4,7 @@ import type { Json, JsonObject, Presence, PresenceWriter } from './api.ts'
 import { Emitter } from './emitter.ts'
 import type { Environment } from './environment.ts'
 import type { PresenceFrame } from './machine/frames.ts'
-import { isEqual } from './model/index.ts'
+import { isEqual, plain } from './model/index.ts'
 
 /** Between two frames of one slot. The server passes on 30 a second. Milliseconds. */
 const INTERVAL = 34
@@ -31,7 +31,7 @@ export class Presences implements PresenceWriter {
   set(state: Json | null, slot = ''): void {
     if (isEqual(this.#own.get(slot) ?? null, state)) return
     if (state === null) this.#own.delete(slot)
-    else this.#own.set(slot, state)
+    else this.#own.set(slot, plain(state))
     if (this.#waiting.has(slot) || !this.#isLive) return
     const wait = (this.#sentAt.get(slot) ?? 0) + INTERVAL - this.#environment.now()
     if (wait <= 0) this.#tell(slot)
@@ -40,6 +40,11 @@ export class Presences implements PresenceWriter {
         slot,
         this.#environment.after(wait, () => this.#tell(slot)),
       )
+  }
+
+  /** Shows nothing any more. */
+  clear(): void {
+    for (const slot of [...this.#own.keys()]) this.set(null, slot)
   }
 
   #tell(slot: string): void {
@@ -65,7 +70,7 @@ export class Presences implements PresenceWriter {
     if (this.#isLive) for (const slot of this.#own.keys()) this.#tell(slot)
   }
 
-  /** The connection is gone, and with it all that it told of others. */
+  /** The graph is not followed any more, and what was told of others is not known to hold. */
   away(): void {
     this.#isLive = false
     for (const stop of this.#waiting.values()) stop()

@@ -64,10 +64,19 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
     return () => {
       this.#listeners.delete(listener)
       if (this.#listeners.size > 0) return
-      this.flush()
+      this.#flushAtTheEnd()
       this.#detach?.()
       this.#detach = null
       this.#graph = null
+    }
+  }
+
+  /** The client may have been closed before, as when somebody signs out: nobody sends what is held, and that is said. */
+  #flushAtTheEnd(): void {
+    try {
+      this.flush()
+    } catch (error) {
+      this.#around.warn(`an edit was not sent: ${error instanceof Error ? error.message : error}`)
     }
   }
 

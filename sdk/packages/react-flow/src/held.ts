@@ -7,6 +7,7 @@ import type { NodeChange } from '@xyflow/react'
 import { absolute } from './clipboard.ts'
 import { Layer } from './edits.ts'
 import type { Leaf } from './leaves.ts'
+import type { Surroundings } from './options.ts'
 import { DRAG, dragState } from './presence.ts'
 
 /** A pause of this length ends typing and moves by keys. */
@@ -18,15 +19,12 @@ export const UNDO_GROUP_MS = 500
 
 type Kind = 'none' | 'gesture' | 'keys' | 'typing'
 
-interface Clock {
-  now: () => number
-  after: (ms: number, callback: () => void) => () => void
-}
+type Around = Pick<Surroundings, 'now' | 'after' | 'newId'>
 
 export class Held {
   readonly edits: Layer = new Layer()
   readonly #of: { readonly graph: Graph }
-  readonly #clock: Clock
+  readonly #around: Around
   readonly #flush: () => void
   #kind: Kind = 'none'
   /** Nodes that are being dragged or resized. */
@@ -37,13 +35,13 @@ export class Held {
   #since: Status['point'] | null = null
   #began = 0
   #stopTimer: (() => void) | null = null
-  /** The step of undo that typing or keys belong to. */
-  #group = { of: '', number: 0, at: Number.NEGATIVE_INFINITY }
+  /** The step of undo that typing or keys belong to. The steps outlive the flow, so its name is like no other. */
+  #group = { of: '', name: '', at: Number.NEGATIVE_INFINITY }
   #shown = false
 
-  constructor(of: { readonly graph: Graph }, clock: Clock, flush: () => void) {
+  constructor(of: { readonly graph: Graph }, around: Around, flush: () => void) {
     this.#of = of
-    this.#clock = clock
+    this.#around = around
     this.#flush = flush
   }
 
@@ -100,7 +98,7 @@ export class Held {
     this.#field = field
     this.#since ??= this.#of.graph.status.point
     this.edits[kind].write(id, [leaf])
-    this.#wait(Math.min(IDLE_MS, Math.max(0, this.#began + TYPING_MS_MAX - this.#clock.now())))
+    this.#wait(Math.min(IDLE_MS, Math.max(0, this.#began + TYPING_MS_MAX - this.#around.now())))
     return true
   }
 
@@ -140,13 +138,13 @@ export class Held {
     if (this.#kind === kind) return
     if (this.#kind !== 'none') this.#flush()
     this.#kind = kind
-    this.#began = this.#clock.now()
+    this.#began = this.#around.now()
     this.#active.clear()
   }
 
   #wait(ms: number): void {
     this.#stop()
-    this.#stopTimer = this.#clock.after(ms, () => {
+    this.#stopTimer = this.#around.after(ms, () => {
       this.#stopTimer = null
       this.#flush()
     })
@@ -160,11 +158,11 @@ export class Held {
   #options(): BatchOptions {
     const since = this.#since === null ? {} : { since: this.#since }
     if (this.#kind !== 'typing' && this.#kind !== 'keys') return since
-    const now = this.#clock.now()
+    const now = this.#around.now()
     const of = this.#kind === 'typing' ? this.#field : JSON.stringify([...this.edits.node.byId.keys()])
     const goesOn = this.#group.of === of && now - this.#group.at < UNDO_GROUP_MS + IDLE_MS
-    this.#group = { of, number: this.#group.number + (goesOn ? 0 : 1), at: now }
-    return { ...since, undoGroup: `${this.#of.graph.clientId}:${this.#kind}:${this.#group.number}` }
+    this.#group = { of, name: goesOn ? this.#group.name : this.#around.newId(), at: now }
+    return { ...since, undoGroup: this.#group.name }
   }
 }
 

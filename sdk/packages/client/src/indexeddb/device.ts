@@ -126,7 +126,9 @@ class IndexedDbDevice implements Device {
   #waiting: Waiting[] = []
   #running = 0
   #hasAsked = false
+  #isClosed = false
   #isTidy = false
+  #hasOwn = false
 
   constructor(opened: IDBDatabase, parts: Parts) {
     this.#opened = opened
@@ -246,7 +248,7 @@ class IndexedDbDevice implements Device {
     void this.#seen()
     const transaction = this.#opened.transaction(['operations', 'clients'], 'readonly')
     const [keys, clients] = await Promise.all([
-      answered(transaction.objectStore('operations').getAllKeys()) as Promise<[string, string, number][]>,
+      answered(transaction.objectStore('operations').getAllKeys()) as Promise<OperationKey[]>,
       answered(transaction.objectStore('clients').getAll()) as Promise<{ clientId: string; seenAt: number }[]>,
     ])
     const seenAt = new Map(clients.map((client) => [client.clientId, client.seenAt]))
@@ -257,13 +259,17 @@ class IndexedDbDevice implements Device {
       ),
     )
     const held = await this.#heldLocks()
-    const orphans: Orphan[] = []
+    const orphans = this.#ownOnce(keys)
     for (const id of ids) {
       if (id === this.clientId || this.#adopted.has(id) || !this.#isFree(id, held, seenAt.get(id) ?? 0)) continue
-      const lock = await tryLock(storages.page.locks, lockName(database, id))
+      // What was taken over before is not lost with one that can't be.
+      const lock = await tryLock(storages.page.locks, lockName(database, id)).catch(() => null)
       if (lock === null) continue
       try {
-        orphans.push(...(await this.#queuesOf(id, keys)))
+        const queues = await this.#queuesOf(id)
+        // Closed meanwhile: nobody here would send it, nor let go of the lock.
+        if (this.#isClosed) throw new Error('the device is closed')
+        orphans.push(...queues)
         this.#locks.push(lock)
         this.#adopted.add(id)
       } catch {
@@ -272,6 +278,13 @@ class IndexedDbDevice implements Device {
       }
     }
     return orphans
+  }
+
+  /** What this tab left before it was loaded again is taken up with the graphs, also with those that nobody opens. */
+  #ownOnce(keys: readonly OperationKey[]): Orphan[] {
+    if (this.#hasOwn) return []
+    this.#hasOwn = true
+    return graphsOf(this.clientId, keys).map((graphId) => ({ graphId, clientId: this.clientId, operations: [] }))
   }
 
   /** Deletes what is kept of clients that are long gone and left nothing to send. */
@@ -310,10 +323,11 @@ class IndexedDbDevice implements Device {
   }
 
   /** What can be read of them, as of a graph that is loaded (rule P4). Throws if nothing can. */
-  async #queuesOf(clientId: string, keys: readonly [string, string, number][]): Promise<Orphan[]> {
-    const graphIds = new Set(keys.filter(([, id]) => id === clientId).map(([graphId]) => graphId))
+  async #queuesOf(clientId: string): Promise<Orphan[]> {
+    // Under the lock: it may have written more since its queue was seen.
+    const keys = (await this.#read('operations', (store) => store.getAllKeys())) ?? []
     const orphans: Orphan[] = []
-    for (const graphId of graphIds) {
+    for (const graphId of graphsOf(clientId, keys as OperationKey[])) {
       const operations = await this.#operations(beginningWith(this.#parts.storages.range(), graphId, clientId))
       if (operations !== null) orphans.push({ graphId, clientId, operations })
     }
@@ -338,12 +352,19 @@ class IndexedDbDevice implements Device {
         if (this.#running === 0) this.#writeWaiting()
       })
     }
+    this.#isClosed = true
     this.#opened.close()
     this.#stopLeaving()
     for (const lock of this.#locks) lock.release()
     this.#leave(true)
     this.#parts.onClose()
   }
+}
+
+type OperationKey = [graphId: string, clientId: string, seq: number]
+
+function graphsOf(clientId: string, keys: readonly OperationKey[]): string[] {
+  return [...new Set(keys.flatMap(([graphId, id]) => (id === clientId ? [graphId] : [])))]
 }
 
 /** State and commits, if they fit each other: what is damaged is got from the server again (rule P4). */

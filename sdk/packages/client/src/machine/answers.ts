@@ -1,5 +1,6 @@
 /** Answers to operations: `ACK`, `REVERT` and `ERROR` (rules A6 and A7; rules W5 and D8). */
 
+import type { Outcome } from '../api.ts'
 import type { Ack, Problem, Revert } from './frames.ts'
 import { ORIGIN, type Pending, type Point } from './operation.ts'
 import { find, finish, flush, outcomeOf, refuse, refuseWithCause, restore, resultOf } from './queue.ts'
@@ -14,8 +15,7 @@ export function acknowledged(m: MachineState, out: Out, frame: Ack): void {
   const { operationId, version, outcome } = frame
   const owed = m.owed.get(operationId)
   if (owed !== undefined) {
-    m.owed.delete(operationId)
-    out.say({ type: 'settled', operationId, outcome: outcomeOf(outcome, owed.version, resultOf(frame)) })
+    pay(m, out, operationId, outcomeOf(outcome, owed.version, resultOf(frame)))
     return
   }
   const pending = find(m, operationId)
@@ -32,13 +32,19 @@ export function acknowledged(m: MachineState, out: Out, frame: Ack): void {
   flush(m, out)
 }
 
+/** Tells the outcome of what was committed before. A graph that nobody holds has waited for it. */
+function pay(m: MachineState, out: Out, operationId: string, outcome: Outcome): void {
+  m.owed.delete(operationId)
+  out.say({ type: 'settled', operationId, outcome })
+  out.say({ type: 'status' })
+}
+
 export function reverted(m: MachineState, out: Out, frame: Revert): void {
   const owed = m.owed.get(frame.operationId)
   if (owed !== undefined && !frame.temporary) {
     // It was committed, in a history that is no more.
     const { outcome, version } = owed
-    m.owed.delete(frame.operationId)
-    out.say({ type: 'settled', operationId: frame.operationId, outcome: { outcome, version } })
+    pay(m, out, frame.operationId, { outcome, version })
     return
   }
   const pending = find(m, frame.operationId)
@@ -88,7 +94,9 @@ function moveBack(m: MachineState, out: Out, pending: Pending, currentVersion: n
 export function complained(m: MachineState, out: Out, frame: Problem): void {
   if (frame.operationId !== undefined) {
     const pending = find(m, frame.operationId)
-    if (pending !== undefined) refuse(m, out, pending, { code: frame.code, message: frame.message })
+    if (pending === undefined) return
+    refuse(m, out, pending, { code: frame.code, message: frame.message })
+    flush(m, out)
     return
   }
   if (frame.graphId !== m.graphId) return

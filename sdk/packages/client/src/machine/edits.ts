@@ -6,6 +6,7 @@ import {
   baseFor,
   dependenciesOf,
   type Intent,
+  lostIn,
   type Pending,
   type Point,
   pendingOf,
@@ -29,10 +30,20 @@ import type { Step } from './undo_stack.ts'
 /** Refusals that nobody else's commits can lift. */
 const HOPELESS = ['BAD_REQUEST', 'PARENT_CYCLE']
 
-/** An edit: it shows at once, is kept, and is sent when it may be. */
-export function act(m: MachineState, out: Out, operationId: string, action: Action, options: ActOptions): void {
+/** Nothing is left out. */
+const NONE: ReadonlySet<string> = new Set()
+
+/** An edit: it shows at once, is kept, and is sent when it may be. It builds on nothing that it is made `without`. */
+export function act(
+  m: MachineState,
+  out: Out,
+  operationId: string,
+  action: Action,
+  options: ActOptions,
+  without: ReadonlySet<string> = NONE,
+): void {
   const decision = decide(shownState(m), action)
-  const pending = make(m, out, operationId, action, 'edit', options, footprint(shownState(m), action))
+  const pending = make(m, out, operationId, action, 'edit', options, footprint(shownState(m), action), without)
   if (!decision.ok && HOPELESS.includes(decision.code)) {
     const { code, message } = decision
     out.say({ type: 'refused', refusal: { operationId, code, message, conflicts: [], operation: pending.stored } })
@@ -51,8 +62,9 @@ function make(
   role: Role,
   options: ActOptions,
   { reads, writes }: Footprint,
+  without: ReadonlySet<string> = NONE,
 ): Pending {
-  const dependsOn = dependenciesOf(intent, { reads, writes }, m.queue)
+  const dependsOn = dependenciesOf(intent, { reads, writes }, m.queue, without)
   if (options.after !== undefined && !dependsOn.includes(options.after)) dependsOn.push(options.after)
   m.seq = Math.max(m.seq + 1, out.now)
   const stored: StoredOperation = {
@@ -183,7 +195,10 @@ export function learn(m: MachineState, out: Out): void {
   out.say({ type: 'changed', isLocal: true })
 }
 
-/** Sends a refused operation again as a new one: the user saw what stands now (rule M2). */
+/**
+ * Sends a refused operation again as a new one: the user saw what stands now (rule M2). It does not build on what built on
+ * it and is about to be refused: it would be refused with that.
+ */
 export function actAgain(
   m: MachineState,
   out: Out,
@@ -191,8 +206,9 @@ export function actAgain(
   refused: StoredOperation,
   options: ActOptions,
 ): void {
+  const lost = lostIn(m.queue)
   if (refused.intent.type !== 'UNDO') {
-    act(m, out, operationId, refused.intent, options)
+    act(m, out, operationId, refused.intent, options, lost)
     return
   }
   const targets = refused.intent.targets
@@ -215,6 +231,7 @@ export function actAgain(
       refused.role,
       options,
       undoFootprint(shownState(m), targets, options.onConflict, knownPast(m)),
+      lost,
     ),
   )
 }

@@ -7,7 +7,10 @@ import type { Pending } from './operation.ts'
 import { find, finish, flush, guess, isOwedResult, outcomeOf, refuse, remove, restore, retarget } from './queue.ts'
 import { countTail, keepCheckpoint, keepHistory, type MachineState, type Out, reach, recall, redraw } from './state.ts'
 
-/** Operations that one `SUBSCRIBE` asks after (rule W3). The others are sent again, which is as safe (rule C3). */
+/**
+ * Operations that one `SUBSCRIBE` asks after (rule W3). The others are sent again, which is as safe (rule C3). It is not for
+ * those that the server may have forgotten, and undos: they are few, and asked after first.
+ */
 const ASKED_MAX = 1_000
 
 /**
@@ -18,12 +21,22 @@ export function subscribe(m: MachineState, out: Out): void {
   if (m.phase === 'refused') out.say({ type: 'status' })
   m.phase = 'subscribing'
   m.subscribeAt = null
-  const sent = m.queue.all.filter((pending) => pending.stored.sentAt !== null || pending.maybeSent).slice(0, ASKED_MAX)
+  const sent = m.queue.all.filter((pending) => pending.stored.sentAt !== null || pending.maybeSent)
+  const asked = sent.length <= ASKED_MAX ? sent : sent.sort(unsafeFirst).slice(0, ASKED_MAX)
   const frame: JsonObject = { type: 'SUBSCRIBE', graphId: m.graphId }
   if (m.point !== null && !m.confirmed.isOrderUncertain)
     Object.assign(frame, { version: m.point.version, hash: m.point.hash })
-  if (sent.length > 0) frame.pending = sent.map((pending) => pending.stored.operationId)
+  if (asked.length > 0) frame.pending = asked.map((pending) => pending.stored.operationId)
   out.say({ type: 'send', frame })
+}
+
+function unsafeFirst(a: Pending, b: Pending): number {
+  return Number(isSafe(a)) - Number(isSafe(b))
+}
+
+/** Whether it can be sent again unasked. */
+function isSafe({ stored }: Pending): boolean {
+  return stored.sentAt === null && stored.intent.type !== 'UNDO'
 }
 
 /** The connection is gone. What was not answered is asked after on the next one. */

@@ -114,7 +114,7 @@ export class GraphMachine {
     return shownState(this.#m).fork()
   }
 
-  /** What the server keeps beside a node or an edge; of what is not confirmed, what is predicted. */
+  /** What the server keeps beside a node or an edge; nothing while it is not confirmed. */
   meta(id: string): EntityMeta | undefined {
     const { confirmed } = this.#m
     const placed = confirmed.nodes.get(id) ?? confirmed.edges.get(id)
@@ -148,6 +148,11 @@ export class GraphMachine {
   /** The operations that have not ended, oldest first. Not to be changed. */
   get pending(): readonly Pending[] {
     return this.#m.queue.all
+  }
+
+  /** Whether an operation is committed whose answer says more than the commit did, and has not come. */
+  get isOwed(): boolean {
+    return this.#m.owed.size > 0
   }
 
   /** Whether the operation is refused as things stand: it adds nothing to the picture. */

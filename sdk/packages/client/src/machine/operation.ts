@@ -126,9 +126,14 @@ export function baseFor(writes: readonly Written[], seen: Point, queue: Queue): 
 
 /**
  * The operations that one with this footprint builds on: they write what it writes, or make what it needs. Left out are
- * those that another of them builds on.
+ * those that another of them builds on, and those `without` which it is made.
  */
-export function dependenciesOf(intent: Intent, footprint: Footprint, queue: Queue): string[] {
+export function dependenciesOf(
+  intent: Intent,
+  footprint: Footprint,
+  queue: Queue,
+  without: ReadonlySet<string>,
+): string[] {
   const targets = intent.type === 'UNDO' ? null : targetsOf(intent)
   const writes = footprint.writes.filter((write) => write.path !== '' || targets === null || targets.has(write.id))
   const found: string[] = []
@@ -136,12 +141,21 @@ export function dependenciesOf(intent: Intent, footprint: Footprint, queue: Queu
   const candidates = queue.writersOf([...footprint.writes, ...footprint.reads])
   for (let at = candidates.length - 1; at >= 0; at--) {
     const { stored, progress } = candidates[at] as Pending
-    if (progress === 'asking' || covered.has(stored.operationId)) continue
+    if (progress === 'asking' || covered.has(stored.operationId) || without.has(stored.operationId)) continue
     if (!overlaps(stored.writes, writes) && !touches(stored.writes.filter(isWhole), footprint.reads)) continue
     found.push(stored.operationId)
     cover(stored, queue, covered)
   }
   return found.reverse()
+}
+
+/** The operations that will be refused, since what they build on was. */
+export function lostIn(queue: Queue): ReadonlySet<string> {
+  const lost = new Set<string>()
+  for (const { stored, cause } of queue.all) {
+    if (cause !== null || stored.dependsOn.some((id) => lost.has(id))) lost.add(stored.operationId)
+  }
+  return lost
 }
 
 /** Adds all that an operation builds on, however far back. */

@@ -26,7 +26,7 @@ export {
 export { type Decided, type Decision, decide } from './decide.ts'
 export { parentsOf } from './entity.ts'
 export { type At, type Entity, type EntityKind, entityOf, type GraphEvent, isDeletion, type Viewport } from './event.ts'
-export { isEqual, isObject, share } from './json.ts'
+export { isEqual, isObject, plain, share } from './json.ts'
 export { nodesInOrder } from './order.ts'
 export { between, child, keysOf, leaves, merge } from './patch.ts'
 export { type Footprint, footprint, overlaps, pathsOf, pathsOverlap, touches, type Written, writesOf } from './paths.ts'

@@ -35,6 +35,11 @@ export function isEqual(a: Json | undefined, b: Json | undefined): boolean {
   return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && isEqual(a[key], b[key]))
 }
 
+/** A copy of what JSON can say of it: what the caller changes later is not part of it. */
+export function plain<T extends Json>(value: T): T {
+  return JSON.parse(JSON.stringify(value)) as T
+}
+
 /**
  * `next`, with every part that `previous` has too taken from `previous`. If all is equal, that is `previous` itself
  * (rule A9).

@@ -118,6 +118,52 @@ describe('P7 M5: tabs', () => {
     expect(await devices[0].adopt()).toEqual([])
   })
 
+  test('M5 P7 a tab that is closed while it reads a queue leaves it to others', async () => {
+    const browser = new Browser()
+    const gone = browser.tab()
+    await (await gone.open('one')).write('g', edit('one'))
+    gone.kill()
+    const closing = await browser.tab().open('two')
+    expect(await closing.adopt()).toEqual([])
+    browser.now += 1_500
+    let closed: Promise<void> | null = null
+    const reading = vi.spyOn(IDBObjectStore.prototype, 'getAll').mockImplementation(function (
+      this: { name: string },
+      ...asked
+    ) {
+      if (this.name === 'operations') closed ??= closing.close()
+      return getAll.apply(this as never, asked)
+    })
+    await closing.adopt()
+    reading.mockRestore()
+    expect(closed).not.toBeNull()
+    await closed
+    const other = await browser.tab().open('three')
+    await other.adopt()
+    browser.now += 1_500
+    expect(await other.adopt()).toMatchObject([{ graphId: 'g', clientId: 'one' }])
+  })
+
+  test('M5 P7 a queue is taken over as it is when nobody has it any more, not as it was seen', async () => {
+    const browser = new Browser()
+    const gone = browser.tab()
+    const leaving = await gone.open('one')
+    await leaving.write('g', edit('one'))
+    gone.kill()
+    let last = async (): Promise<void> => {}
+    const locksOf = browser.locksOf.bind(browser)
+    browser.locksOf = (tab) => {
+      const { request, query } = locksOf(tab)
+      return { request, query: () => last().then(query) } as LockManager
+    }
+    const other = await browser.tab().open('two')
+    expect(await other.adopt()).toEqual([])
+    browser.now += 1_500
+    // While the other looks, the first still writes what was on its way.
+    last = () => leaving.write('h', edit('one'))
+    expect((await other.adopt()).map(({ graphId }) => graphId)).toEqual(['g', 'h'])
+  })
+
   test('P4 P7 a record that is damaged costs only itself when a queue is taken over', async () => {
     const browser = new Browser()
     const gone = browser.tab()

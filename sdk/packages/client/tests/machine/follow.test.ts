@@ -264,6 +264,24 @@ describe('A10: operations that the server may have forgotten', () => {
     expect(driver.sent).toMatchObject([{ operationId: id }])
   })
 
+  test('A10 C3 what may be forgotten is asked after, also behind a thousand that were never sent', () => {
+    const driver = new Driver()
+    driver.now = LIMITS.operationTtlMs * 2
+    const operations = Array.from({ length: 1_001 }, (_, seq) => ({
+      ...{ operationId: `o${seq}`, clientId: 'me', seq, role: 'edit' as const, madeAt: 1, dependsOn: [], reads: [] },
+      ...{ base: { version: 0, hash: hashOf(0) }, writes: [], sentAt: seq === 1_000 ? 1 : null },
+      intent: { type: 'CREATE_NODE' as const, payload: { id: `n${seq}`, position: { x: 0, y: 0 } } },
+    }))
+    driver.step({ type: 'loaded', stored: { checkpoint: null, tail: [], operations, history: null } })
+    driver.connect()
+    const asked = driver.sent[0]?.pending as string[]
+    expect(asked).toHaveLength(1_000)
+    const settled = asked.map((operationId) => ({ operationId, status: 'unknown' }))
+    driver.snapshot(1, [], { settled })
+    expect(driver.settled('o1000')).toEqual(['expired'])
+    expect(driver.sent.slice(1, 3)).toMatchObject([{ operationId: 'o0' }, { operationId: 'o1' }])
+  })
+
   test('A10 after a replay that has it, it has ended', () => {
     const [driver, id] = expiring()
     driver.sync('replay', 2, { settled: [{ operationId: id, status: 'unknown' }] })

@@ -183,6 +183,16 @@ describe('A7: REVERT', () => {
     expect(driver.sent).toHaveLength(33)
   })
 
+  test('W9 an operation that can not be read makes room for the next', () => {
+    const driver = new Driver().live(1)
+    const [first] = Array.from({ length: 33 }, (_, x) =>
+      driver.act({ type: 'CREATE_NODE', payload: { id: `n${x}`, position: { x, y: 0 } } }),
+    )
+    expect(driver.sent).toHaveLength(32)
+    driver.frame({ type: 'ERROR', code: 'BAD_REQUEST', message: 'no', operationId: first } as never)
+    expect(driver.sent).toHaveLength(33)
+  })
+
   test('W5 what is longer than a message may be is refused here', () => {
     const driver = new Driver().live(1)
     const id = driver.title('x'.repeat(1 << 20))

@@ -68,6 +68,28 @@ test.each([
   await reader.close()
 })
 
+test('M3 what a tab left is sent when it is loaded again, also for a graph that nobody opens there', async () => {
+  const browser = new Browser()
+  const tab = browser.tab()
+  const first = open(tab, new World())
+  const { operationId, persisted } = first.graph('g').createNode({ id: 'a' })
+  await persisted
+  tab.close()
+
+  const world = new World()
+  const client = open(browser.tab(tab.session), world)
+  await until(() => world.sockets.length === 1)
+  expect(client.clientId).toBe(first.clientId)
+  world.socket.open()
+  world.socket.say(WELCOME)
+  await until(() => world.socket.types().includes('SUBSCRIBE'))
+  world.socket.say({ ...empty('g'), settled: [{ operationId, status: 'unknown' }] })
+  expect(world.socket.sent.at(-1)).toMatchObject({ operationId, clientId: first.clientId })
+  world.socket.say({ type: 'ACK', graphId: 'g', operationId, version: 0, hash: hashOf(0), outcome: 'unchanged' })
+  expect(world.socket.sent.at(-1)).toEqual({ type: 'UNSUBSCRIBE', graphId: 'g' })
+  await client.close()
+})
+
 test('P7 a client that is closed wakes the other tabs: they need not look by themselves', async () => {
   const browser = new Browser()
   const first = open(browser.tab(), new World())

@@ -256,6 +256,39 @@ describe('the client', () => {
     expect(world.socket.sent.at(-1)).toEqual({ type: 'SUBSCRIBE', graphId: 'g' })
   })
 
+  test('M2 a graph that is closed is followed until an undo is answered: its commit does not say what it did', async () => {
+    const { world, graph } = await live()
+    const made = graph.moveNode('a', { x: 1, y: 1 })
+    world.socket.say({ ...commit(2, made.operationId, ''), events: [] })
+    const undone = graph.undo()
+    const { operationId } = world.socket.sent.at(-1) as { operationId: string }
+    graph.close()
+    world.socket.say({ ...commit(3, operationId, ''), events: [] })
+    expect(graph.status.pending).toBe(0)
+    expect(world.socket.types()).not.toContain('UNSUBSCRIBE')
+    const result = { reverted: [], skipped: [] }
+    const ack = { type: 'ACK', graphId: 'g', operationId, version: 3, hash: hashOf(3), outcome: 'applied', result }
+    world.socket.say(ack)
+    await expect(undone).resolves.toMatchObject({ outcome: 'applied' })
+    expect(world.socket.sent.at(-1)).toEqual({ type: 'UNSUBSCRIBE', graphId: 'g' })
+  })
+
+  test('a graph that ends while it waits to be followed is not followed later', async () => {
+    const { world, graph } = await live()
+    const { operationId } = graph.moveNode('a', { x: 1, y: 1 })
+    world.socket.end()
+    await world.pass(500)
+    world.socket.open()
+    world.socket.say(WELCOME)
+    world.socket.say({ type: 'ERROR', graphId: 'g', code: 'STORE_UNAVAILABLE', message: 'away' })
+    graph.close()
+    const ack = { type: 'ACK', graphId: 'g', operationId, version: 1, hash: hashOf(1), outcome: 'unchanged' }
+    world.socket.say(ack)
+    expect(world.socket.types().at(-1)).toBe('UNSUBSCRIBE')
+    await world.pass(5_000)
+    expect(world.socket.types().at(-1)).toBe('UNSUBSCRIBE')
+  })
+
   test('a graph is followed until everyone who asked for it has closed it', async () => {
     const { world, client, graph } = await live()
     expect(client.graph('g')).toBe(graph)
@@ -321,6 +354,75 @@ describe('the client', () => {
     expect(refusal.retry()).toBeNull()
   })
 
+  test('M2 what is refused because of a refusal that was tried again at once is tried again, too', async () => {
+    const { world, graph } = await live()
+    const told: unknown[] = []
+    graph.on('refused', (refusal) => {
+      told.push([refusal.operationId, refusal.cause])
+      if (refusal.cause === undefined) refusal.retry('overwrite')
+    })
+    const b = graph.createNode({ id: 'b' })
+    const titled = graph.updateNode('b', { data: { title: 'x' } })
+    const c = graph.createNode({ id: 'c' })
+    // It builds on two that have not ended, so it is not sent.
+    const edge = graph.createEdge({ source: 'b', target: 'c' })
+    expect(world.socket.sent.at(-1)).toMatchObject({ operationId: c.operationId })
+    world.socket.sent.length = 0
+    const revert = { type: 'REVERT', graphId: 'g', message: 'no', temporary: false, version: 1 }
+    world.socket.say({ ...revert, operationId: b.operationId, code: 'ID_TAKEN' })
+    world.socket.say({ ...revert, operationId: titled.operationId, code: 'DEPENDENCY_REFUSED' })
+    expect(told).toEqual([
+      [b.operationId, undefined],
+      [edge.operationId, b.operationId],
+      [titled.operationId, b.operationId],
+    ])
+    const [again] = world.socket.sent
+    expect(again).toMatchObject({ onConflict: 'overwrite', command: { type: 'CREATE_NODE' } })
+    expect(again).not.toHaveProperty('after')
+    expect(world.socket.sent.at(-1)).toMatchObject({
+      ...{ onConflict: 'overwrite', command: { type: 'UPDATE_NODE' } },
+      after: again?.operationId,
+    })
+    expect(graph.status.pending).toBe(4)
+    expect(graph.edge(edge.id)).toBeDefined()
+    expect(graph.node('b')).toMatchObject({ data: { title: 'x' } })
+  })
+
+  test('M2 the last refusal of a graph that is closed can be tried again by who listens', async () => {
+    const { world, graph } = await live()
+    graph.on('refused', (refusal) => void refusal.retry('overwrite'))
+    const { operationId } = graph.moveNode('a', { x: 1, y: 1 })
+    graph.close()
+    const revert = { type: 'REVERT', graphId: 'g', message: 'no', temporary: false, version: 1, code: 'CONFLICT' }
+    world.socket.say({ ...revert, operationId })
+    expect(world.socket.sent.at(-1)).toMatchObject({ type: 'COMMAND', onConflict: 'overwrite' })
+    expect(graph.status).toMatchObject({ connection: 'live', pending: 1 })
+  })
+
+  test('M2 a refusal that nobody listened for is told to the next who does, if it was not dealt with', async () => {
+    const { world, client, graph } = await live()
+    const revert = { type: 'REVERT', graphId: 'g', message: 'no', temporary: false, version: 1, code: 'FORBIDDEN' }
+    const stop = graph.on('refused', () => {})
+    stop()
+    const [lost, known] = [graph.moveNode('a', { x: 1, y: 1 }), graph.moveNode('a', { x: 2, y: 2 })]
+    graph.close()
+    for (const { operationId } of [lost, known]) world.socket.say({ ...revert, operationId })
+    const refusal = (await known.settled.catch((error: unknown) => error)) as { discard(): void }
+    refusal.discard()
+    expect(graph.status.connection).toBe('closed')
+    const next = client.graph('g')
+    expect(next).not.toBe(graph)
+    const told: unknown[] = []
+    next.on('refused', (refusal) => told.push([refusal.operationId, refusal.code, refusal.retry() === null]))
+    next.on('refused', () => {})
+    expect(told).toEqual([])
+    await settle()
+    expect(told).toEqual([[lost.operationId, 'FORBIDDEN', false]])
+    next.on('refused', () => told.push('again'))
+    await settle()
+    expect(told).toHaveLength(1)
+  })
+
   test('a listener that throws stops nobody else', async () => {
     const { graph } = await live()
     let told = 0
@@ -355,6 +457,14 @@ describe('A15: presence', () => {
     expect(shown()).toHaveLength(3)
     graph.presence.set(null, 'cursor')
     expect(shown().at(-1)).toBeNull()
+    // The caller may have one object, and change it.
+    const at = { x: 10 }
+    await world.pass(34)
+    graph.presence.set(at, 'cursor')
+    at.x = 11
+    await world.pass(34)
+    graph.presence.set(at, 'cursor')
+    expect(shown().slice(-2)).toEqual([{ x: 10 }, { x: 11 }])
   })
 
   test('A15 after a reconnect it is sent again; others are those of this connection', async () => {
@@ -371,6 +481,37 @@ describe('A15: presence', () => {
     world.socket.say(WELCOME)
     world.socket.say(sync(1, [], { status: 'in_sync', state: undefined }))
     expect(world.socket.sent.at(-1)).toMatchObject({ type: 'PRESENCE', state: { name: 'Ada' } })
+  })
+
+  test('A15 after a refusal to follow it is sent again; nobody is there meanwhile, and nothing is sent', async () => {
+    const { world, client, graph } = await live()
+    graph.presence.set({ name: 'Ada' })
+    world.socket.say({ type: 'PRESENCE', graphId: 'g', clientId: 'b', userId: 'bob', state: { name: 'Bob' } })
+    world.socket.say({ type: 'ERROR', graphId: 'g', code: 'FORBIDDEN', message: 'no' })
+    expect(graph.others).toEqual([])
+    const before = world.socket.sent.length
+    await world.pass(34)
+    graph.presence.set({ name: 'Eve' })
+    expect(world.socket.sent).toHaveLength(before)
+    client.graph('g')
+    await settle()
+    world.socket.say(sync(1, [node('a')]))
+    expect(world.socket.sent.at(-1)).toMatchObject({ type: 'PRESENCE', state: { name: 'Eve' } })
+  })
+
+  test('A15 a graph that is closed shows nothing, and does again if it is asked for before its queue is empty', async () => {
+    const { world, client, graph } = await live()
+    graph.presence.set({ name: 'Ada' })
+    world.socket.say({ type: 'PRESENCE', graphId: 'g', clientId: 'b', userId: 'bob', state: { name: 'Bob' } })
+    graph.moveNode('a', { x: 1, y: 1 })
+    graph.close()
+    await world.pass(34)
+    expect(world.socket.sent.at(-1)).toMatchObject({ type: 'PRESENCE', state: null })
+    expect(client.graph('g')).toBe(graph)
+    await world.pass(34)
+    graph.presence.set({ name: 'Ada' })
+    expect(world.socket.sent.at(-1)).toMatchObject({ type: 'PRESENCE', state: { name: 'Ada' } })
+    expect(graph.others).toHaveLength(1)
   })
 
   test('A13 a hidden page shows nothing new until it is seen', async () => {

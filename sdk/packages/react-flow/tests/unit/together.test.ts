@@ -1,5 +1,5 @@
 /** Two flow stores over the real client and a server in memory: what the layers are for when others write, too. */
-import type { Refusal } from '@dao-api/client'
+import type { Graph, Refusal } from '@dao-api/client'
 import { type TestServer, testServer } from '@dao-api/client/testing'
 import { afterEach, describe, expect, test } from 'vitest'
 import { FlowStore } from '../../src/flow_store.ts'
@@ -20,7 +20,12 @@ afterEach(() => {
 let ids = 0
 function editor(server: TestServer, user: string): Editor {
   const client = server.client(user)
-  const graph = client.graph('g')
+  ends.push(() => void client.close())
+  return editorOf(client.graph('g'))
+}
+
+/** As a component that is mounted, perhaps once more. */
+function editorOf(graph: Graph): Editor {
   const clock = new Clock()
   let count = 0
   const store = new FlowStore(
@@ -37,9 +42,8 @@ function editor(server: TestServer, user: string): Editor {
   )
   const refusals: Refusal[] = []
   const stops = [store.subscribe(() => count++), graph.on('refused', (refusal) => refusals.push(refusal))]
-  ends.push(() => {
+  ends.unshift(() => {
     for (const stop of stops) stop()
-    void client.close()
   })
   return { store, clock, emissions: () => count, refusals }
 }
@@ -75,6 +79,47 @@ describe('two editors', () => {
     expect(names(bob.store)).toEqual(['p', 'c', 'x'])
     expect(bob.store.getSnapshot().edges).toHaveLength(1)
     expect(names(ada.store)).toEqual(names(bob.store))
+  })
+
+  test('M7 what is typed where the flow is shown again is a step of undo of its own', async () => {
+    const { server, ada } = await pair()
+    ada.store.setField('p', '/data/label', 'one')
+    ada.store.flush()
+    const again = editorOf(ada.store.graph)
+    again.store.setField('x', '/data/label', 'two')
+    again.store.flush()
+    await server.quiet()
+    await again.store.undo()
+    const label = (id: string): unknown => ada.store.node(id)?.data.label
+    expect([label('p'), label('x')]).toEqual(['one', 'x'])
+  })
+
+  test('M4 a flow that goes after its client was closed says that what it held is not sent', async () => {
+    const server = testServer()
+    const client = server.client('ada')
+    const graph = client.graph('g')
+    graph.createNode({ id: 'a', data: { label: 'x' } })
+    await server.quiet()
+    const warnings: string[] = []
+    let isReleased = false
+    const release = (): void => {
+      isReleased = true
+    }
+    const { now, after, frame } = new Clock()
+    const store = new FlowStore(
+      { open: () => graph, retain: () => ({ graph, release }) },
+      {},
+      {
+        ...{ now, after, frame, leaving: () => () => {}, newId: () => 'new' },
+        warn: (message) => void warnings.push(message),
+      },
+    )
+    const stop = store.subscribe(() => {})
+    store.setField('a', '/data/label', 'held')
+    await client.close()
+    stop()
+    expect(warnings).toEqual([expect.stringContaining('graph g is closed')])
+    expect(isReleased).toBe(true)
   })
 
   test('M9 an own drag is emitted while it goes on; its command, its commit and its answer change nothing', async () => {
