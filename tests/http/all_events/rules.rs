@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{
-    Key, assert_nothing_is_skipped, batch, create, follow, key, keys, next_commit, race, replay, trim,
+use super::{assert_nothing_is_skipped, follow, key, keys, next_commit, race, replay, trim};
+use crate::{
+    every_store::{Key, batch, create},
+    support::server::Server,
 };
-use crate::support::server::Server;
 
 pub(super) async fn s3_without_since_it_begins_now(server: Server) {
     create(&server, "a", "before").await;
