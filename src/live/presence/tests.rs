@@ -7,7 +7,7 @@ use super::{
     entries::{EARLIER_MAX, GONE_KEPT, SLOTS_KEPT_MAX},
     *,
 };
-use crate::live::{presence_slot::PresenceSlot, present::FORMS};
+use crate::live::{presence_slot::PresenceSlot, presence_update::FORMS};
 
 fn present(client: &str, state: Value) -> Present {
     let (client, user) = (client.parse().expect("a client"), "ada".parse().expect("a user"));
