@@ -1,3 +1,5 @@
+//! Tests of who sees what, who is forgotten when, and what is kept of those who are gone.
+
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
