@@ -99,7 +99,7 @@ packages-test: sdk-install
 	$(NODE) ./scripts/package/try.sh target/packages-test/out
 
 bench: ## Run the benchmarks
-	@if [ -x scripts/bench.sh ]; then scripts/bench.sh; else cargo bench --locked --bench targets; fi
+	cargo bench --locked --bench targets
 
 # What the tests install beside the system's Python has the library for WebSockets.
 PYTHON = $(if $(wildcard target/test-tools/bin/python),target/test-tools/bin/python,python3)
