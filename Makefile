@@ -102,7 +102,7 @@ disk: ## Cut the power of the embedded store on a simulated disk, for minutes (D
 	DISK_RUNS=$${DISK_RUNS:-20} DISK_CUTS=$${DISK_CUTS:-150} cargo test --release --locked --test disk -- --nocapture --test-threads=2
 
 bench: ## Run the benchmarks
-	@if [ -x scripts/bench.sh ]; then scripts/bench.sh; else cargo bench --locked --bench targets; fi
+	cargo bench --locked --bench targets
 
 # What the tests install beside the system's Python has the library for WebSockets.
 PYTHON = $(if $(wildcard target/test-tools/bin/python),target/test-tools/bin/python,python3)

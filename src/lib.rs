@@ -3,7 +3,7 @@
 //! `docs/architecture.md` opens with the invariants; each module's own page says what it keeps and
 //! what is not in it. Arrows between modules, checked by a test:
 //! `cli → http → {live, read, project} → write → {store, domain} → dao_projections`; `websocket`
-//! and `auth` depend on none of them; `telemetry` is named by all of them and names none.
+//! and `auth` depend on none of them; `telemetry` may be named by `cli`, `http`, `live`, `write` and `store`, and names none.
 
 #![forbid(unsafe_code)]
 

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::SocketAddr};
 
 use serde_json::{Value, json};
 use support::{
@@ -37,9 +37,30 @@ impl Checker {
     }
 }
 
+/// Follows `g` up to this version, on one connection after the other. Gives the hash of each version that it was told,
+/// and the number of connections.
+async fn come_and_go(address: SocketAddr, n: usize, up_to: u64) -> (HashMap<u64, String>, usize) {
+    let mut hashes = HashMap::new();
+    let mut checker = Checker { at: 0, hash: "0".repeat(64) };
+    let mut connections = 0;
+    while checker.at < up_to {
+        let mut ws = Ws::connect_as(address, "", EVERY_SPEECH[(n + connections) % 4]).await;
+        connections += 1;
+        let point = json!({"type": "SUBSCRIBE", "graphId": "g", "version": checker.at, "hash": checker.hash});
+        ws.send(&point).await;
+        // It stays for a while that differs from one to the next.
+        for _ in 0..1 + (n * 7 + connections * 13) % 40 {
+            if checker.at == up_to {
+                break;
+            }
+            checker.take(&ws.recv().await, &mut hashes);
+        }
+    }
+    (hashes, connections)
+}
+
 /// Many clients that vanish and come back at any moment while others write: rules W2 to W4.
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one storm, from its start to its end")]
 async fn w4_a_storm_of_reconnections_skips_and_repeats_nothing() {
     const CLIENTS: usize = 40;
     const COMMITS: u64 = 300;
@@ -62,29 +83,7 @@ async fn w4_a_storm_of_reconnections_skips_and_repeats_nothing() {
             })
         })
         .collect();
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|n| {
-            tokio::spawn(async move {
-                let mut hashes = HashMap::new();
-                let mut checker = Checker { at: 0, hash: "0".repeat(64) };
-                let mut connections = 0;
-                while checker.at < COMMITS {
-                    let mut ws = Ws::connect_as(address, "", EVERY_SPEECH[(n + connections) % 4]).await;
-                    connections += 1;
-                    let point = json!({"type": "SUBSCRIBE", "graphId": "g", "version": checker.at, "hash": checker.hash});
-                    ws.send(&point).await;
-                    // It stays for a while that differs from one to the next.
-                    for _ in 0..1 + (n * 7 + connections * 13) % 40 {
-                        if checker.at == COMMITS {
-                            break;
-                        }
-                        checker.take(&ws.recv().await, &mut hashes);
-                    }
-                }
-                (hashes, connections)
-            })
-        })
-        .collect();
+    let clients: Vec<_> = (0..CLIENTS).map(|n| tokio::spawn(come_and_go(address, n, COMMITS))).collect();
     for writer in writers {
         writer.await.unwrap();
     }

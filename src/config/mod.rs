@@ -257,7 +257,7 @@ mod tests {
         settings: Settings,
     }
 
-    fn check(flags: &[&str]) -> Result<Config, ConfigError> {
+    pub(super) fn check(flags: &[&str]) -> Result<Config, ConfigError> {
         Line::parse_from([&["dao-api"], flags].concat()).settings.check(Purpose::Serving)
     }
 

@@ -84,18 +84,7 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, ConfigError, Purpose, Settings};
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        settings: Settings,
-    }
-
-    fn check(flags: &[&str]) -> Result<Config, ConfigError> {
-        Line::parse_from([&["dao-api"], flags].concat()).settings.check(Purpose::Serving)
-    }
+    use crate::config::tests::check;
 
     #[test]
     fn o3_limits_that_contradict_each_other_are_refused() {

@@ -8,14 +8,14 @@
 //!
 //! Not here: the graph at that version, and what others did since (`conflict::restoring`).
 
-mod all;
+mod events;
 mod some;
 
 use dao_projections::{EdgeId, Entity, EntityKind, Graph, NodeId, Version};
 use serde::Serialize;
 
-use self::all::differs;
-pub(super) use self::all::restore;
+use self::events::differs;
+pub(super) use self::events::restore;
 use super::{
     size::json_bytes,
     touched::Touched,

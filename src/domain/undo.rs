@@ -12,9 +12,9 @@ mod merge;
 mod net;
 mod past;
 mod skipped;
+mod skipping;
 mod state;
 mod steps;
-mod telling;
 mod trace;
 mod undone;
 

@@ -202,74 +202,81 @@ impl<'a> BatchOut<'a> {
 pub(super) struct ShownOut<'a>(&'a CommandResult);
 
 impl Serialize for ShownOut<'_> {
-    #[expect(clippy::too_many_lines, reason = "one arm for each command")]
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct NodeDeleted<'a> {
-            deleted_node: &'a NodeId,
-            deleted_nodes: &'a [NodeId],
-            deleted_edges: &'a [EdgeId],
-        }
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct EdgeDeleted<'a> {
-            deleted_edge: &'a EdgeId,
-        }
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Changed<'a> {
-            nodes: Vec<&'a Placed<Node>>,
-            edges: Vec<&'a Placed<Edge>>,
-            deleted_edges: &'a [EdgeId],
-            viewport: Option<&'a Viewport>,
-        }
-        #[derive(Serialize)]
-        struct Saved<'a> {
-            #[serde(flatten)]
-            entities: SavedOut<'a>,
-            #[serde(skip_serializing_if = "<[_]>::is_empty")]
-            conflicts: &'a [Conflict],
-            /// Own commits since the base, for the base of the next save.
-            #[serde(skip_serializing_if = "<[_]>::is_empty")]
-            own: &'a [Version],
-        }
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct GraphChanged<'a> {
-            attributes: &'a Attributes,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            trashed: Option<TrashedOut<'a>>,
-        }
         match self.0 {
             CommandResult::Node(node) => node.as_ref().serialize(s),
             CommandResult::Edge(edge) => edge.as_ref().serialize(s),
             CommandResult::Viewport(viewport) => viewport.serialize(s),
             CommandResult::NodeDeleted { node, nodes, edges } => {
-                NodeDeleted { deleted_node: node, deleted_nodes: nodes, deleted_edges: edges }.serialize(s)
+                NodeDeletedOut { deleted_node: node, deleted_nodes: nodes, deleted_edges: edges }.serialize(s)
             }
-            CommandResult::EdgeDeleted(edge) => EdgeDeleted { deleted_edge: edge }.serialize(s),
-            CommandResult::Graph(metadata) => GraphChanged {
+            CommandResult::EdgeDeleted(edge) => EdgeDeletedOut { deleted_edge: edge }.serialize(s),
+            CommandResult::Graph(metadata) => GraphChangedOut {
                 attributes: &metadata.attributes,
                 trashed: metadata.trashed.as_ref().map(TrashedOut::of),
             }
             .serialize(s),
-            CommandResult::Changed { nodes, edges, deleted_edges, viewport } => Changed {
+            CommandResult::Changed { nodes, edges, deleted_edges, viewport } => ChangedOut {
                 nodes: nodes.iter().map(AsRef::as_ref).collect(),
                 edges: edges.iter().map(AsRef::as_ref).collect(),
                 deleted_edges,
                 viewport: viewport.as_ref(),
             }
             .serialize(s),
-            CommandResult::Saved(saved) => {
-                Saved { entities: SavedOut::of(saved), conflicts: &saved.kept, own: &saved.own }.serialize(s)
+            CommandResult::Saved(saved) => SavedWithConflictsOut {
+                entities: SavedOut::of(saved),
+                conflicts: &saved.kept,
+                own: &saved.own,
             }
+            .serialize(s),
             CommandResult::Undone(undone) => super::undo::UndoneOut::of(undone).serialize(s),
             CommandResult::Restored(restored) => RestoredOut::of(restored).serialize(s),
             CommandResult::Label(name, label) => NamedLabelOut::of(name, label.as_ref()).serialize(s),
             CommandResult::Gone | CommandResult::Skipped(_) => s.serialize_none(),
         }
     }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeDeletedOut<'a> {
+    deleted_node: &'a NodeId,
+    deleted_nodes: &'a [NodeId],
+    deleted_edges: &'a [EdgeId],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EdgeDeletedOut<'a> {
+    deleted_edge: &'a EdgeId,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ChangedOut<'a> {
+    nodes: Vec<&'a Placed<Node>>,
+    edges: Vec<&'a Placed<Edge>>,
+    deleted_edges: &'a [EdgeId],
+    viewport: Option<&'a Viewport>,
+}
+
+#[derive(Serialize)]
+struct SavedWithConflictsOut<'a> {
+    #[serde(flatten)]
+    entities: SavedOut<'a>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    conflicts: &'a [Conflict],
+    /// Own commits since the base, for the base of the next save.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    own: &'a [Version],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GraphChangedOut<'a> {
+    attributes: &'a Attributes,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trashed: Option<TrashedOut<'a>>,
 }
 
 /// What a document save did (rule DS10).

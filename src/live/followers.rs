@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::present::PresenceUpdate;
+use super::presence_update::PresenceUpdate;
 
 /// Followers of other instances that are remembered for one graph; more are not shown.
 const ELSEWHERE_MAX: usize = 20_000;

@@ -21,7 +21,7 @@ mod pacing;
 mod presence;
 mod presence_message;
 mod presence_slot;
-mod present;
+mod presence_update;
 mod purge;
 mod reader;
 mod subscription;
@@ -34,7 +34,7 @@ pub use other_instances::LiveConfig;
 pub use pacing::{DeliveryPacing, PacedWatch, PacingConfig};
 pub use presence::PresenceRoom;
 pub use presence_slot::{InvalidSlot, PresenceSlot, SLOTS_MAX};
-pub use present::{PresenceUpdate, Present};
+pub use presence_update::{PresenceUpdate, Present};
 pub use purge::{PurgeEnding, PurgeError, Purger};
 pub use reader::{Delivery, Reader};
 pub use subscription::{

@@ -23,7 +23,7 @@ use uuid::Uuid;
 use self::entries::{Origin, PresenceEntries, PresenceEntry, PresenceKey};
 use super::{
     followers::{self, Follower, Followers, PresentClient},
-    present::{PresenceUpdate, Present},
+    presence_update::{PresenceUpdate, Present},
 };
 
 /// Presences in one graph; what comes when it is full is not shown.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{followers::Follower, presence_slot::PresenceSlot, present::Present};
+use super::{followers::Follower, presence_slot::PresenceSlot, presence_update::Present};
 
 /// The number of this form, its first byte.
 const FORM: u8 = 1;

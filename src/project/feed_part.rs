@@ -6,7 +6,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{failing_graphs::FailingGraphs, load::Load, row_cache::RowCache, waiting_graphs::WaitingGraphs};
+use super::{
+    failing_graphs::FailingGraphs, row_cache::RowCache, waiting_graphs::WaitingGraphs, worker_load::Load,
+};
 use crate::store::FeedPlace;
 
 /// Pause before a part of the feed that could not be followed is followed again, doubled each time up to the second:

@@ -16,13 +16,13 @@ mod failing_graphs;
 mod feed_part;
 mod fold;
 mod listing;
-mod load;
 mod parking;
 mod projector;
 mod rebuild;
 mod row_cache;
 mod status;
 mod waiting_graphs;
+mod worker_load;
 
 use std::{
     ops::Range,

@@ -14,11 +14,11 @@ use super::{
     failing_graphs::FailingGraphs,
     feed_part::{BACK_OFF, FeedPart},
     fold::GraphFold,
-    load::Load,
     now_ms,
     parking::{FoldOutcome, fold_or_park, has_been_purged},
     row_cache::RowCache,
     waiting_graphs::{Pauses, WaitingGraphs},
+    worker_load::Load,
 };
 use crate::store::{FeedEntry, FeedPlace, ProjectionStore, StoreError};
 

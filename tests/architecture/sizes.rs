@@ -25,18 +25,32 @@ const COMMENTS: [(&str, &[&str]); 7] = [
 /// Folders that hold nothing that somebody wrote here.
 const SKIPPED: [&str; 4] = ["dist", "node_modules", "target", ".git"];
 
-/// Whether a file of this name with this text is longer than it may be without a reason.
-fn is_too_long(name: &str, text: &str) -> bool {
-    let Some((_, comments)) = COMMENTS.iter().find(|(ending, _)| name.ends_with(&format!(".{ending}")))
-    else {
-        return false;
+/// What is wrong with the length of a file of this name with this text.
+#[derive(Debug, PartialEq)]
+enum Fault {
+    /// It is longer than it may be without a reason.
+    TooLong,
+    /// It gives a reason, and is not long.
+    NeedlessReason,
+}
+
+fn fault(name: &str, text: &str) -> Option<Fault> {
+    let (_, comments) = COMMENTS.iter().find(|(ending, _)| name.ends_with(&format!(".{ending}")))?;
+    let header = || {
+        let lines = text.lines().take(HEADER_LINES).map(str::trim_start);
+        lines.filter(|line| comments.iter().any(|beginning| line.starts_with(beginning)))
     };
-    let header = || text.lines().take(HEADER_LINES).map(str::trim_start);
-    let is_comment = |line: &str| comments.iter().any(|beginning| line.starts_with(beginning));
-    let has_reason =
-        |line: &str| line.split_once(REASON).is_some_and(|(_, reason)| !reason.trim().is_empty());
-    text.lines().count() > LINES_MAX
-        && !header().any(|line| is_comment(line) && (has_reason(line) || line.contains(GENERATED)))
+    let is_reason = |line: &str| {
+        let said = line.trim_start_matches(['/', '!', '*', '#', ' ']);
+        said.strip_prefix(REASON).is_some_and(|reason| !reason.trim().is_empty())
+    };
+    let has_reason = header().any(is_reason);
+    let is_generated = header().any(|line| line.contains(GENERATED));
+    match text.lines().count() > LINES_MAX {
+        true if !has_reason && !is_generated => Some(Fault::TooLong),
+        false if has_reason => Some(Fault::NeedlessReason),
+        _ => None,
+    }
 }
 
 /// The paths of all files that git knows, or would add. Without git, of all files below the folder.
@@ -71,13 +85,15 @@ fn below(dir: &Path, path: &str) -> Vec<String> {
 
 #[test]
 fn no_file_is_longer_than_it_may_be() {
-    let text = |path: &String| fs::read_to_string(root().join(path)).ok();
-    let long: Vec<String> = (paths().into_iter())
-        .filter(|path| text(path).is_some_and(|text| is_too_long(path, &text)))
-        .collect();
+    let fault_of = |path: String| {
+        let text = fs::read_to_string(root().join(&path)).ok()?;
+        fault(&path, &text).map(|fault| (path, fault))
+    };
+    let faults: Vec<(String, Fault)> = paths().into_iter().filter_map(fault_of).collect();
     assert!(
-        long.is_empty(),
-        "more than {LINES_MAX} lines: split these, or give the reason at the top (`{REASON}…`): {long:?}"
+        faults.is_empty(),
+        "more than {LINES_MAX} lines: split these, or give the reason at the top (`{REASON}…`); needless reasons \
+         go: {faults:?}"
     );
 }
 
@@ -85,6 +101,7 @@ fn no_file_is_longer_than_it_may_be() {
 fn this_test_sees_what_is_too_long() {
     let lines = |count: usize| "let x = 1;\n".repeat(count);
     let (fits, long) = (lines(LINES_MAX), lines(LINES_MAX + 1));
+    let is_too_long = |name: &str, text: &str| fault(name, text) == Some(Fault::TooLong);
     for name in ["a.rs", "b.ts", "c.tsx", "d.py", "e.sh", "f.mjs"] {
         assert!(!is_too_long(name, &fits) && is_too_long(name, &long), "{name}");
     }
@@ -96,6 +113,8 @@ fn this_test_sees_what_is_too_long() {
     assert!(is_too_long("a.rs", &headed("//! Long because: ")), "that is no reason");
     assert!(is_too_long("a.rs", &headed("let x = \"Long because: it is\";")), "that is no comment");
     assert!(is_too_long("a.rs", &format!("{long}// Long because: too late")), "that is no header");
+    let needless = fault("a.rs", "//! Long because: it was.\nlet x = 1;");
+    assert_eq!(needless, Some(Fault::NeedlessReason));
     let found = paths();
     assert!(
         found.iter().any(|path| path == "src/lib.rs") && found.len() > 500,

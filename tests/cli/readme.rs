@@ -1,6 +1,6 @@
 //! The README and the quick start do what they say: each of their `sh` blocks is pasted whole into a fresh shell.
 //!
-//! In the order of the page, in a folder with the program where `cargo build --release` puts it, and with free ports in
+//! In the order of the page, in a folder with the program where `make run` puts it, and with free ports in
 //! the place of those that the page names. A block is `bash -eu`: what fails on the way fails the test.
 
 use std::{

@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 
+#[macro_use]
+mod every_store;
+
 mod all_events;
 mod audit;
 mod bad_input;

@@ -1,7 +1,7 @@
 //! Tests of commands and batches from `http`, against a server that routes them as all other requests: what is true of
 //! the fast path is true of the router's.
 //!
-//! Not here: that both answer with the same bytes (`http/both_paths.rs`).
+//! Not here: that both answer with the same bytes (`http/both_paths`).
 
 #![allow(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 

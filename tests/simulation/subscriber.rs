@@ -59,6 +59,16 @@ struct Claim {
     hash: Option<dao_projections::Hash>,
 }
 
+/// How a subscriber asks to be brought level, and what the log was then.
+struct Asked {
+    claim: Option<Claim>,
+    log_then: Head,
+    /// The point that it names, if the log had it.
+    held: Option<Held>,
+    /// How long a snapshot counts as.
+    state_bytes: usize,
+}
+
 /// Why a session ended.
 enum End {
     /// The instance died, or closes, or can't say anything now.
@@ -148,10 +158,8 @@ impl Subscriber {
     }
 
     /// Asks to be brought level from the point it names; whether it was.
-    #[expect(clippy::too_many_lines, reason = "one answer of the server, judged in each of its forms")]
     async fn subscribe(&mut self, instance: &Instance, reader: &mut Reader) -> bool {
         let claim = self.claim();
-        let point = claim.map(|claim| (claim.version, claim.hash.map(ResumeHash::of)));
         let (log_then, held) = self.log(|log| {
             let head = |claim: Claim| match claim.hash {
                 Some(hash) => Some(Head { version: claim.version, hash }),
@@ -162,27 +170,43 @@ impl Subscriber {
         });
         // The measure of a snapshot: nothing is longer, or nothing shorter, than it.
         let state_bytes = if self.rng.chance(50) { 0 } else { usize::MAX };
-        let measure = |_: &_| state_bytes;
-        let resumed = read::resume(&instance.graphs, &self.id, point, measure);
-        let resumed = match timeout(HANG, resumed).await {
-            Ok(Ok(resumed)) => resumed,
-            Ok(Err(error)) => {
-                self.check_error(&error);
-                return false;
-            }
-            Err(_elapsed) => {
-                self.blame("a subscription is never answered");
-                return false;
-            }
-        };
-        let is_calm = !self.world.plan.has_upheavals;
+        let asked = Asked { claim, log_then, held, state_bytes };
+        let Some(resumed) = self.resume(instance, &asked).await else { return false };
         let (head, from) = match &resumed {
             Resume::StoreAway => return false,
             Resume::InSync(head) => (*head, *head),
             Resume::Replay { from, head } => (*head, *from),
             Resume::Snapshot(view) => (view.graph.head(), view.graph.head()),
         };
-        if let Resume::Snapshot(view) = &resumed {
+        self.check_resumed(&resumed, &asked, (head, from));
+        let how = match &resumed {
+            Resume::StoreAway => "a subscriber finds the store away",
+            Resume::InSync(_) => "a subscriber is in sync",
+            Resume::Replay { .. } => "a subscriber gets a replay",
+            Resume::Snapshot(_) => "a subscriber gets a snapshot",
+        };
+        self.world.remark(how, format!("{} at {from:?} towards {head:?}", self.number));
+        reader.start_at(from);
+        self.stand(from);
+        true
+    }
+
+    /// The server's answer, if there is one.
+    async fn resume(&self, instance: &Instance, asked: &Asked) -> Option<Resume> {
+        let point = asked.claim.map(|claim| (claim.version, claim.hash.map(ResumeHash::of)));
+        let measure = |_: &_| asked.state_bytes;
+        match timeout(HANG, read::resume(&instance.graphs, &self.id, point, measure)).await {
+            Ok(Ok(resumed)) => return Some(resumed),
+            Ok(Err(error)) => self.check_error(&error),
+            Err(_elapsed) => self.blame("a subscription is never answered"),
+        }
+        None
+    }
+
+    /// The answer fits what it said and what the log was: it goes on `from` there, towards `head`.
+    fn check_resumed(&self, resumed: &Resume, asked: &Asked, (head, from): (Head, Head)) {
+        let Asked { claim, log_then, held, state_bytes } = *asked;
+        if let Resume::Snapshot(view) = resumed {
             let is_same = self.log(|log| log.point(head).is_some_and(|point| point.graph == view.graph));
             self.demand(is_same, || format!("a snapshot at {head:?} is not what the log adds up to"));
             let was_needless = self.log(|log| held.is_some_and(|held| held.is_still_in(log)));
@@ -198,19 +222,10 @@ impl Subscriber {
         }
         let known = self.log(|log| [head, from].iter().all(|head| log.point(*head).is_some()));
         self.demand(known, || format!("it is told of {head:?} and {from:?}, which never were"));
+        let is_calm = !self.world.plan.has_upheavals;
         self.demand(!is_calm || head.version >= log_then.version, || {
             format!("it is told of {head:?}, and the log was at {log_then:?} when it asked")
         });
-        let how = match &resumed {
-            Resume::StoreAway => "a subscriber finds the store away",
-            Resume::InSync(_) => "a subscriber is in sync",
-            Resume::Replay { .. } => "a subscriber gets a replay",
-            Resume::Snapshot(_) => "a subscriber gets a snapshot",
-        };
-        self.world.remark(how, format!("{} at {from:?} towards {head:?}", self.number));
-        reader.start_at(from);
-        self.stand(from);
-        true
     }
 
     /// Where it says it is: mostly where it is.

@@ -1,4 +1,4 @@
-//! A store whose calls can be held up, and are counted.
+//! A store whose calls can be held up, are counted, and can be made to fail.
 
 use std::{
     collections::HashMap,
@@ -40,6 +40,8 @@ struct Seen {
 pub(crate) struct GatedStore {
     inner: Arc<dyn EventStore>,
     is_shared: AtomicBool,
+    /// Whether appends panic, which no store should.
+    panics: AtomicBool,
     seen: watch::Sender<Seen>,
     commits_read: AtomicU64,
     /// How long each read takes.
@@ -55,6 +57,7 @@ impl GatedStore {
         Arc::new(Self {
             inner,
             is_shared,
+            panics: AtomicBool::new(false),
             seen: watch::Sender::default(),
             commits_read: AtomicU64::new(0),
             read_takes: Mutex::default(),
@@ -67,6 +70,11 @@ impl GatedStore {
         let store = Self::to(inner);
         store.is_shared.store(true, Ordering::SeqCst);
         store
+    }
+
+    /// Whether appends panic from now on.
+    pub(crate) fn set_panics(&self, panics: bool) {
+        self.panics.store(panics, Ordering::SeqCst);
     }
 
     pub(crate) fn set_read_takes(&self, time: Duration) {
@@ -123,6 +131,7 @@ impl GatedStore {
 impl EventStore for GatedStore {
     async fn append(&self, graph: &GraphId, expected: Head, entries: &[Entry]) -> Result<Append, StoreError> {
         self.pass(Call::Append).await;
+        assert!(!self.panics.load(Ordering::SeqCst), "a mistake that a test makes");
         self.inner.append(graph, expected, entries).await
     }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     asked::{Asked, CONFLICTS_BYTES_MAX, Fields, Go, inner},
-    standing::{Current, Standing},
+    current::{Current, Standing},
     writes::Write,
 };
 use crate::domain::{

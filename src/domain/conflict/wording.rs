@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::{
     HistoryMissing,
     asked::Asked,
+    current::Current,
     judgement::Judgement,
     overlap::{Conflicts, whole},
-    standing::Current,
     writes::{Write, last_written},
 };
 use crate::domain::{

@@ -7,7 +7,7 @@ use dao_projections::{Edge, EdgeId, Entity, Event, Graph, Node, NodeId, Placed, 
 
 use super::{
     Key, RestoreResult, RestoreScope, SkipReason,
-    all::{check_counts, differs, each_once},
+    events::{check_counts, differs, each_once},
 };
 use crate::domain::{
     ancestry::Ancestry,

@@ -1,6 +1,4 @@
 //! What clients send, as the document shows it. What is checked is in `command_parser` and `json_shape`.
-//!
-//! Long because: one type for each body and payload.
 
 mod versions;
 

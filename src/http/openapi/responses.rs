@@ -1,7 +1,5 @@
 //! What clients get, as the document shows it. The types that are encoded are in `wire` and beside the
 //! handlers; a test holds real answers against these schemas, which allow nothing that they do not name.
-//!
-//! Long because: one type for each answer.
 
 mod audit;
 mod batches;

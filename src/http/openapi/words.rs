@@ -1,28 +1,40 @@
-//! Words that parameters, bodies and answers share.
+//! Words that parameters, bodies and answers share. Those that the program has a list of are taken from it.
 
-use utoipa::ToSchema;
+use dao_projections::Event;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        schema::{ObjectBuilder, Type},
+    },
+};
 
-/// The name of an event.
-#[derive(utoipa::ToSchema)]
-pub(in crate::http) enum EventName {
-    NodeCreated,
-    NodeUpdated,
-    NodeMoved,
-    NodeReplaced,
-    NodeDeleted,
-    EdgeCreated,
-    EdgeUpdated,
-    EdgeReplaced,
-    EdgeDeleted,
-    ViewportSet,
-    NodeRestored,
-    EdgeRestored,
-    GraphCreated,
-    GraphUpdated,
-    GraphTrashed,
-    GraphRecovered,
-    GraphForked,
-    VersionLabelled,
+/// The names of events.
+pub(in crate::http) enum EventName {}
+
+impl ToSchema for EventName {}
+
+impl PartialSchema for EventName {
+    fn schema() -> RefOr<Schema> {
+        one_of("The name of an event.", Event::NAMES)
+    }
+}
+
+/// The types of commands.
+pub(in crate::http) enum CommandType {}
+
+impl ToSchema for CommandType {}
+
+impl PartialSchema for CommandType {
+    fn schema() -> RefOr<Schema> {
+        let types = dao_projections::CommandType::ALL.map(|command| command.as_str());
+        one_of("What kind of command it was; `BATCH` is an atomic batch.", types)
+    }
+}
+
+fn one_of<const N: usize>(description: &str, words: [&'static str; N]) -> RefOr<Schema> {
+    let object = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words));
+    object.description(Some(description)).into()
 }
 
 /// What happens if others changed the same since `clientVersion`.
@@ -46,28 +58,4 @@ pub(in crate::http) enum Status {
     Completed,
     Conflict,
     Failed,
-}
-
-/// What kind of command it was; `BATCH` is an atomic batch.
-#[derive(ToSchema)]
-#[schema(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(in crate::http) enum CommandType {
-    CreateNode,
-    UpdateNode,
-    UpdateNodePosition,
-    DeleteNode,
-    CreateEdge,
-    UpdateEdge,
-    DeleteEdge,
-    SetViewport,
-    BatchUpdate,
-    SaveDocument,
-    Undo,
-    Batch,
-    CreateGraph,
-    UpdateGraph,
-    DeleteGraph,
-    RecoverGraph,
-    LabelVersion,
-    RestoreVersion,
 }

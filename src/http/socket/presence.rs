@@ -1,5 +1,5 @@
 //! Presence on one connection: passes on the peer's own state and sends it the state of others, both rate-limited (rule
-//! W7). Not here: who is present ([`crate::live::Room`]).
+//! W7). Not here: who is present ([`crate::live::PresenceRoom`]).
 
 use std::{sync::Arc, time::Duration};
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::PRESENT_MAX;
 use crate::live::{
     presence_slot::{PresenceSlot, SLOTS_MAX},
-    present::{PresenceUpdate, Present},
+    presence_update::{PresenceUpdate, Present},
 };
 
 /// How long those who have left are remembered at least, so that whoever is awake is told of it. A room

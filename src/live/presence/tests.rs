@@ -1,3 +1,5 @@
+//! Tests of who sees what, who is forgotten when, and what is kept of those who are gone.
+
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
@@ -7,7 +9,7 @@ use super::{
     entries::{EARLIER_MAX, GONE_KEPT, SLOTS_KEPT_MAX},
     *,
 };
-use crate::live::{presence_slot::PresenceSlot, present::FORMS};
+use crate::live::{presence_slot::PresenceSlot, presence_update::FORMS};
 
 fn present(client: &str, state: Value) -> Present {
     let (client, user) = (client.parse().expect("a client"), "ada".parse().expect("a user"));

@@ -1,3 +1,5 @@
+//! Tests of pages over a store that is written to without commands.
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;

@@ -88,7 +88,7 @@ impl RedisStore {
             Value::from(count.to_string()),
         ];
         let call = async |live: Arc<LiveClient<Client>>| {
-            let script = &self.row_scripts.list_graphs;
+            let script = &self.read_side.list_graphs;
             script.evalsha_with_reload::<Value, _, _>(&live.client, keys.clone(), args.clone()).await
         };
         let Value::Array(reply) = self.ask(partition.slot(), ConnectionRole::Reader, call).await? else {
@@ -139,7 +139,7 @@ impl RedisStore {
             }
             let args = vec![before_ms.to_string(), room.to_string()];
             let call = async |live: Arc<LiveClient<Client>>| {
-                let script = &self.row_scripts.due_for_purge;
+                let script = &self.read_side.due_for_purge;
                 let keys = vec![partition.catalog_trash()];
                 script.evalsha_with_reload::<Value, _, _>(&live.client, keys, args.clone()).await
             };

@@ -20,8 +20,8 @@ use super::{
     message::Publisher,
     nodes::{LiveClient, Nodes},
     publication_reader::PublicationReader,
+    read_side_scripts::ReadSideScripts,
     redis_store::RedisStore,
-    row_scripts::RowScripts,
     scripts::Scripts,
     startup_checks,
 };
@@ -41,11 +41,11 @@ impl RedisStore {
         startup_checks::probe(&nodes, &location).await?;
         let layout = startup_checks::lay_out(&nodes, &location, &config).await?;
         let scripts = Scripts::new(layout.operation_ttl);
-        let row_scripts = RowScripts::new();
+        let read_side = ReadSideScripts::new();
         nodes
             .call_at_start(keys::slot(META), async |live: Arc<LiveClient<Client>>| {
                 scripts.load(&live.client).await?;
-                row_scripts.load(&live.client).await
+                read_side.load(&live.client).await
             })
             .await
             .map_err(|error| not_writable(&location, &error))?;
@@ -56,7 +56,7 @@ impl RedisStore {
             min_replicas: NonZeroU32::new(config.min_replicas),
             scripts,
             sender,
-            row_scripts,
+            read_side,
             impaired: Mutex::default(),
             partitions: layout.partitions,
             durability,

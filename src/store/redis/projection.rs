@@ -161,7 +161,7 @@ impl ProjectionStore for RedisStore {
         let (major, minor) = (to.major.to_string(), to.minor.to_string());
         let args = vec![major.into(), minor.into(), place_text(first_kept).into(), TRIMMED.into()];
         let keys = vec![self.part(part).feed(), self.part(part).places(), self.part(part).refused()];
-        self.change(self.part(part).slot(), &self.row_scripts.trim_feed, keys, args).await.map(drop)
+        self.change(self.part(part).slot(), &self.read_side.trim_feed, keys, args).await.map(drop)
     }
 
     async fn place(&self, reader: &str, part: u32) -> Result<FeedPlace, StoreError> {
@@ -176,7 +176,7 @@ impl ProjectionStore for RedisStore {
     async fn lease(&self, reader: &str, part: u32, worker: &str, time: Duration) -> Result<bool, StoreError> {
         let args = vec![Value::from(worker), Value::from(time.as_millis().to_string())];
         let partition = self.part(part);
-        self.change(partition.slot(), &self.row_scripts.lease, vec![partition.lease(reader)], args).await
+        self.change(partition.slot(), &self.read_side.lease, vec![partition.lease(reader)], args).await
     }
 
     async fn rows(
@@ -251,7 +251,7 @@ impl ProjectionStore for RedisStore {
             );
             args.push(Value::from(purge_after_ms.map(|ms| ms.to_string()).unwrap_or_default()));
         }
-        self.change(partition.slot(), &self.row_scripts.change_rows, keys, args).await
+        self.change(partition.slot(), &self.read_side.change_rows, keys, args).await
     }
 
     /// A field for each, named by its version: the hash, then the state.
@@ -331,7 +331,7 @@ impl ProjectionStore for RedisStore {
         let partition = self.partition(graph);
         let keys = catalog::keys(partition).into_iter().chain(partition.of_graph(graph)).collect();
         let args = vec![Value::from(graph.as_str())];
-        self.change(partition.slot(), &self.row_scripts.drop_rows, keys, args).await.map(drop)
+        self.change(partition.slot(), &self.read_side.drop_rows, keys, args).await.map(drop)
     }
 
     async fn park(&self, graph: &GraphId, parked: Option<&ParkedGraph>) -> Result<(), StoreError> {
@@ -386,7 +386,7 @@ impl ProjectionStore for RedisStore {
         let is_put = if bytes.is_some() { "1" } else { "0" };
         let body = Value::Bytes(bytes.unwrap_or_default());
         let args = vec![name.into(), expected.into(), is_put.into(), body];
-        self.change(keys::documents_slot(), &self.row_scripts.put_document, keys, args).await
+        self.change(keys::documents_slot(), &self.read_side.put_document, keys, args).await
     }
 
     async fn documents(&self, kind: &str) -> Result<Vec<String>, StoreError> {

@@ -80,7 +80,7 @@ impl RedisStore {
             Value::Bytes(to.header),
         ];
         let purge = async |live: Arc<LiveClient<Client>>| {
-            let script = &self.row_scripts.purge;
+            let script = &self.read_side.purge;
             script.evalsha_with_reload::<(i64,), _, _>(&live.client, keys.clone(), args.clone()).await
         };
         let done = self.nodes.call(partition.slot(), ConnectionRole::Writer, purge).await;
@@ -169,7 +169,7 @@ impl RedisStore {
             self.forget_entries(partition, &stream, (graph, &purged_at), &to).await?;
         }
         let end = async |live: Arc<LiveClient<Client>>| {
-            let script = &self.row_scripts.end_purge;
+            let script = &self.read_side.end_purge;
             let args = vec![Value::from(graph.as_str()), Value::from(purged_at.as_str())];
             script.evalsha_with_reload::<(i64,), _, _>(&live.client, vec![partition.purging()], args).await
         };
@@ -189,7 +189,7 @@ impl RedisStore {
             let keys = vec![stream.clone(), partition.purging()];
             let args = [after.as_str(), to, graph.as_str(), place, &ENTRIES_MAX.to_string()].map(Value::from);
             let forget = async |live: Arc<LiveClient<Client>>| {
-                let script = &self.row_scripts.forget_entries;
+                let script = &self.read_side.forget_entries;
                 script.evalsha_with_reload::<Value, _, _>(&live.client, keys.clone(), args.to_vec()).await
             };
             let Value::Array(reply) = self.ask(partition.slot(), ConnectionRole::Writer, forget).await?

@@ -24,8 +24,8 @@ use super::{
     message::Publisher,
     nodes::{ConnectionRole, LiveClient, Nodes},
     publication_reader::PublicationReader,
+    read_side_scripts::ReadSideScripts,
     refused_operations,
-    row_scripts::RowScripts,
     scripts::{self, ScriptReply, Scripts},
     stream,
 };
@@ -51,7 +51,7 @@ pub struct RedisStore {
     pub(super) scripts: Scripts,
     pub(super) index: Index,
     pub(super) sender: Publisher,
-    pub(super) row_scripts: RowScripts,
+    pub(super) read_side: ReadSideScripts,
     /// What took no write at the last check, though others did.
     pub(super) impaired: Mutex<Vec<String>>,
     pub(super) partitions: u32,

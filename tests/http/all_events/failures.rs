@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Key, LINES, SSE, batch, create, follow, key, keys, next_commit, race, replay, trim};
-use crate::support::{redis::RedisServer, server::Server, stream::Stream};
+use super::{LINES, SSE, follow, key, keys, next_commit, race, replay, trim};
+use crate::{
+    every_store::{Key, batch, create},
+    support::{redis::RedisServer, server::Server, stream::Stream},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s3_a_stream_has_the_commits_of_both_servers() {

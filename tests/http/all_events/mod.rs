@@ -6,37 +6,24 @@ mod rules;
 use std::collections::{BTreeMap, BTreeSet};
 
 use dao_api::store::FeedPlace;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::support::{
-    http::{Client, Request},
-    redis::RedisServer,
-    server::Server,
-    stream::Stream,
+use crate::{
+    every_store::{Key, batch, create},
+    support::{
+        http::{Client, Request},
+        redis::RedisServer,
+        server::Server,
+        stream::Stream,
+    },
 };
 
 const SSE: (&str, &str) = ("accept", "text/event-stream");
 
 const LINES: (&str, &str) = ("accept", "application/x-ndjson");
 
-/// A commit by its graph and version.
-type Key = (String, u64);
-
 fn key(commit: &Value) -> Key {
     (commit["graphId"].as_str().unwrap().to_owned(), commit["version"].as_u64().unwrap())
-}
-
-async fn create(client: &Client, graph: &str, node: &str) {
-    client.apply(graph, "CREATE_NODE", json!({"id": node})).await;
-}
-
-/// So many commits in one request, and so for the most part in one append.
-async fn batch(client: &Client, graph: &str, name: &str, count: usize) {
-    let operations: Vec<Value> = (0..count)
-        .map(|n| json!({"type": "CREATE_NODE", "payload": {"id": format!("{name}-{n}")}}))
-        .collect();
-    let reply = client.post(&format!("/graphs/{graph}/batch"), &json!({"operations": operations})).await;
-    assert_eq!(reply.status, 200);
 }
 
 /// The next commit with its position; what is not a commit says only where the stream is.
@@ -100,25 +87,6 @@ async fn trim(server: &Server, keep: usize) {
             store.trim_feed(part, last).await.unwrap();
         }
     }
-}
-
-/// Runs a test on a server over each store.
-macro_rules! on_every_store {
-    ($($name:ident)*) => {
-        mod embedded {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::rules::$name(super::Server::start().await).await;
-            })*
-        }
-        mod redis {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let redis = super::RedisServer::start();
-                super::rules::$name(super::Server::on_redis(&redis).await).await;
-            })*
-        }
-    };
 }
 
 on_every_store! {

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{
-    Key, assert_nothing_is_skipped, batch, create, follow, key, keys, next_commit, race, replay, trim,
+use super::{assert_nothing_is_skipped, follow, key, keys, next_commit, race, replay, trim};
+use crate::{
+    every_store::{Key, batch, create},
+    support::server::Server,
 };
-use crate::support::server::Server;
 
 pub(super) async fn s3_without_since_it_begins_now(server: Server) {
     create(&server, "a", "before").await;
@@ -129,7 +130,26 @@ pub(super) async fn s3_a_position_before_what_was_trimmed_skips_nothing(server: 
     assert_eq!(key(&next_commit(&mut stream).await.1), ("a".into(), 10));
 }
 
-#[expect(clippy::too_many_lines, reason = "one history, read by every filter")]
+/// Commits of three users in four graphs: 20 in all.
+async fn fill(server: &Server) {
+    for (n, graph) in ["team-a.x", "team-b.x", "team-a.y", "solo"].iter().enumerate() {
+        let client = server.as_user(["ada", "bob"][n % 2]);
+        create(&client, graph, "a").await;
+        create(&client, graph, "b").await;
+        client.apply(graph, "CREATE_EDGE", json!({"id": "ab", "source": "a", "target": "b"})).await;
+        let moved = json!({"nodeId": "a", "position": {"x": 1, "y": 2}});
+        server.as_user("eve").apply(graph, "UPDATE_NODE_POSITION", moved).await;
+        client.apply(graph, "DELETE_NODE", json!({"nodeId": "b"})).await; // with its edge: one commit
+    }
+}
+
+/// That the replay through a filter has these commits, and no others.
+async fn assert_replayed(server: &Server, filter: &str, expected: &BTreeMap<Key, &Value>, from: &str) {
+    let lines = replay(server, &format!("since=0&{filter}")).await.0;
+    let replayed: BTreeMap<Key, &Value> = lines.iter().map(|(_, c)| (key(c), c)).collect();
+    assert_eq!(replayed, *expected, "the replay of {filter:?} from {from}");
+}
+
 pub(super) async fn s4_a_filter_gives_the_same_in_the_replay_and_live(server: Server) {
     let filters = [
         "",
@@ -145,15 +165,7 @@ pub(super) async fn s4_a_filter_gives_the_same_in_the_replay_and_live(server: Se
     for filter in filters {
         live.push(follow(&server, &format!("/events?{filter}")).await.0);
     }
-    for (n, graph) in ["team-a.x", "team-b.x", "team-a.y", "solo"].iter().enumerate() {
-        let client = server.as_user(["ada", "bob"][n % 2]);
-        create(&client, graph, "a").await;
-        create(&client, graph, "b").await;
-        client.apply(graph, "CREATE_EDGE", json!({"id": "ab", "source": "a", "target": "b"})).await;
-        let moved = json!({"nodeId": "a", "position": {"x": 1, "y": 2}});
-        server.as_user("eve").apply(graph, "UPDATE_NODE_POSITION", moved).await;
-        client.apply(graph, "DELETE_NODE", json!({"nodeId": "b"})).await; // with its edge: one commit
-    }
+    fill(&server).await;
     let all: Vec<Value> = replay(&server, "since=0").await.0.into_iter().map(|(_, c)| c).collect();
     assert_eq!(all.len(), 20);
     let has = |c: &Value, name: &str| c["events"].as_array().unwrap().iter().any(|e| e["type"] == name);
@@ -179,16 +191,12 @@ pub(super) async fn s4_a_filter_gives_the_same_in_the_replay_and_live(server: Se
         }
         let told: BTreeMap<Key, &Value> = told.iter().map(|commit| (key(commit), commit)).collect();
         assert_eq!(told, expected, "{filter:?} live");
-        let lines = replay(&server, &format!("since=0&{filter}")).await.0;
-        let replayed: BTreeMap<Key, &Value> = lines.iter().map(|(_, c)| (key(c), c)).collect();
-        assert_eq!(replayed, expected, "the replay of {filter:?} from the feed");
+        assert_replayed(&server, filter, &expected, "the feed").await;
         wanted_of.push((filter, expected));
     }
     trim(&server, 2).await;
     for (filter, expected) in wanted_of {
-        let lines = replay(&server, &format!("since=0&{filter}")).await.0;
-        let replayed: BTreeMap<Key, &Value> = lines.iter().map(|(_, c)| (key(c), c)).collect();
-        assert_eq!(replayed, expected, "the replay of {filter:?} from histories");
+        assert_replayed(&server, filter, &expected, "histories").await;
     }
 }
 

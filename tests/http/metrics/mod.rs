@@ -55,33 +55,32 @@ fn node(id: &str) -> Value {
     json!({"id": id, "data": {"label": "a"}})
 }
 
-#[expect(clippy::too_many_lines, reason = "one step for each metric of the write path")]
+/// Commands with every outcome, and what is refused.
+async fn send_commands(server: &Server) {
+    let (ada, bob) = (server.as_user("ada"), server.as_user("bob"));
+    ada.apply("g", "CREATE_NODE", node("n")).await;
+    let first = with(&command("CREATE_NODE", node("m")), json!({"operationId": new_id()}));
+    assert_eq!(ada.accept("g", &first).await["outcome"], "applied");
+    assert_eq!(ada.accept("g", &first).await["duplicate"], true);
+    let update = |field: &str| {
+        let payload = json!({"nodeId": "n", "updates": {"data": {field: "x"}}});
+        with(&command("UPDATE_NODE", payload), json!({"clientVersion": 2}))
+    };
+    assert_eq!(ada.accept("g", &update("label")).await["outcome"], "applied");
+    assert_eq!(bob.accept("g", &update("colour")).await["outcome"], "merged");
+    let other = json!({"nodeId": "n", "updates": {"data": {"label": "y"}}});
+    let stale = with(&command("UPDATE_NODE", other), json!({"clientVersion": 2}));
+    bob.command("g", &stale).await.problem(409, "CONFLICT");
+    let to_where_it_is = json!({"nodeId": "n", "position": {"x": 0, "y": 0}});
+    ada.apply("g", "UPDATE_NODE_POSITION", to_where_it_is).await;
+    bob.command("g", &command("DELETE_EDGE", json!({"edgeId": "no"}))).await.problem(404, "EDGE_NOT_FOUND");
+    let batch = json!({"atomic": true, "operations": [command("CREATE_NODE", node("b")), command("CREATE_NODE", node("c"))]});
+    assert_eq!(ada.post("/graphs/g/batch", &batch).await.status, 200);
+    server.post("/graphs/g/command", &json!({"type": "NO"})).await.bad("no payload", "payload");
+}
+
 async fn commands_and_conflicts(server: &Server) {
-    let moved = moved(server, async {
-        let (ada, bob) = (server.as_user("ada"), server.as_user("bob"));
-        ada.apply("g", "CREATE_NODE", node("n")).await;
-        let first = with(&command("CREATE_NODE", node("m")), json!({"operationId": new_id()}));
-        assert_eq!(ada.accept("g", &first).await["outcome"], "applied");
-        assert_eq!(ada.accept("g", &first).await["duplicate"], true);
-        let update = |field: &str| {
-            let payload = json!({"nodeId": "n", "updates": {"data": {field: "x"}}});
-            with(&command("UPDATE_NODE", payload), json!({"clientVersion": 2}))
-        };
-        assert_eq!(ada.accept("g", &update("label")).await["outcome"], "applied");
-        assert_eq!(bob.accept("g", &update("colour")).await["outcome"], "merged");
-        let other = json!({"nodeId": "n", "updates": {"data": {"label": "y"}}});
-        let stale = with(&command("UPDATE_NODE", other), json!({"clientVersion": 2}));
-        bob.command("g", &stale).await.problem(409, "CONFLICT");
-        let to_where_it_is = json!({"nodeId": "n", "position": {"x": 0, "y": 0}});
-        ada.apply("g", "UPDATE_NODE_POSITION", to_where_it_is).await;
-        bob.command("g", &command("DELETE_EDGE", json!({"edgeId": "no"})))
-            .await
-            .problem(404, "EDGE_NOT_FOUND");
-        let batch = json!({"atomic": true, "operations": [command("CREATE_NODE", node("b")), command("CREATE_NODE", node("c"))]});
-        assert_eq!(ada.post("/graphs/g/batch", &batch).await.status, 200);
-        server.post("/graphs/g/command", &json!({"type": "NO"})).await.bad("no payload", "payload");
-    });
-    let moved = moved.await;
+    let moved = moved(server, send_commands(server)).await;
     let commands =
         |kind: &str, outcome: &str| moved.by("dao_commands_total", &[("type", kind), ("outcome", outcome)]);
     assert_eq!(commands("CREATE_NODE", "applied"), 2.0);

@@ -4,12 +4,15 @@ use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Key, WAIT, ack, ask_next, batch, create, drain, key, keys, next, race, set, settle, subscribe};
-use crate::support::{
-    gate::{Call, GatedStore},
-    http::Client,
-    redis::RedisServer,
-    server::{Server, embedded_store},
+use super::{WAIT, ack, ask_next, drain, key, keys, next, race, set, settle, subscribe};
+use crate::{
+    every_store::{Key, batch, create},
+    support::{
+        gate::{Call, GatedStore},
+        http::Client,
+        redis::RedisServer,
+        server::{Server, embedded_store},
+    },
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,14 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::support::{
-    http::{Client, Reply, Request},
-    redis::RedisServer,
-    server::Server,
+use crate::{
+    every_store::{Key, batch},
+    support::{
+        http::{Client, Reply, Request},
+        server::Server,
+    },
 };
-
-/// A commit by its graph and version.
-type Key = (String, u64);
 
 /// The longest that a request may wait: what it waits for comes far earlier.
 const WAIT: &str = "wait=30000";
@@ -31,18 +30,6 @@ async fn subscribe(client: &Client, name: &str, more: Value) {
     let mut body = json!({"start": "beginning"});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     assert_eq!(put(client, name, &body).await.status, 201, "{name}: {body}");
-}
-
-async fn create(client: &Client, graph: &str, node: &str) {
-    client.apply(graph, "CREATE_NODE", json!({"id": node})).await;
-}
-
-async fn batch(client: &Client, graph: &str, name: &str, count: usize) {
-    let operations: Vec<Value> = (0..count)
-        .map(|n| json!({"type": "CREATE_NODE", "payload": {"id": format!("{name}-{n}")}}))
-        .collect();
-    let reply = client.post(&format!("/graphs/{graph}/batch"), &json!({"operations": operations})).await;
-    assert_eq!(reply.status, 200);
 }
 
 async fn ask_next(client: &Client, name: &str, query: &str) -> Reply {
@@ -101,25 +88,6 @@ async fn drain(client: &Client, name: &str, max: usize) -> BTreeMap<String, Vec<
         }
         assert_eq!(ack(client, name, &deliveries).await, deliveries.len() as u64);
     }
-}
-
-/// Runs a test on a server over each store.
-macro_rules! on_every_store {
-    ($($name:ident)*) => {
-        mod embedded {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::rules::$name(super::Server::start().await).await;
-            })*
-        }
-        mod redis {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let redis = super::RedisServer::start();
-                super::rules::$name(super::Server::on_redis(&redis).await).await;
-            })*
-        }
-    };
 }
 
 on_every_store! {

@@ -11,8 +11,11 @@ use dao_api::{
 };
 use serde_json::{Value, json};
 
-use super::{WAIT, ack, ask_next, batch, create, drain, key, keys, next, put, race, set, settle, subscribe};
-use crate::support::{http::Request, server::Server};
+use super::{WAIT, ack, ask_next, drain, key, keys, next, put, race, set, settle, subscribe};
+use crate::{
+    every_store::{batch, create},
+    support::{http::Request, server::Server},
+};
 
 pub(super) async fn s5_a_subscription_is_made_once(server: Server) {
     assert_eq!(server.read("/subscriptions").await, json!({"subscriptions": []}));

@@ -1,7 +1,6 @@
 //! Graphs in memory: bounded in number and in bytes, nothing for ids that nobody has written to, and a task that fails
 //! is replaced.
 
-mod panics;
 mod reads;
 
 use std::{sync::Arc, time::Duration};
@@ -58,7 +57,7 @@ async fn accepted(graphs: &Graphs, graph: &GraphId, operation: Operation) {
     assert!(matches!(answers[0].ending, Ending::Completed { .. }), "{answers:?}");
 }
 
-/// Waits until this many graphs are in memory at most: those that are let go of are gone a moment later.
+/// Waits until graphs take at most so many bytes of memory: those that are let go of are gone a moment later.
 async fn hold_at_most(graphs: &Graphs, bytes: usize) {
     let settled = async {
         while graphs.occupancy().1 > bytes {
@@ -212,4 +211,27 @@ async fn o3_graphs_of_a_slow_shard_do_not_keep_others_from_being_loaded() {
     for answers in waiting {
         assert!(answers.await.expect("it is answered").is_ok());
     }
+}
+
+#[tokio::test]
+async fn h4_a_graph_whose_task_panicked_gets_another_and_followers_go_on() {
+    let (_dir, inner) = store();
+    let store = GatedStore::to(inner);
+    let graphs = Graphs::new(store.clone(), GraphsConfig::default());
+    accepted(&graphs, &id("g"), create("a")).await;
+    let mut hot = graphs.hot(&id("g"));
+    store.set_panics(true);
+    let lost = create("b");
+    let failed = graphs.execute(&id("g"), vec![lost.clone()]).await;
+    assert!(matches!(failed, Err(WriteError::Failed)), "{failed:?}");
+    store.set_panics(false);
+    // A follower finds that it has to load the graph, or that somebody has.
+    accepted(&graphs, &id("g"), lost).await;
+    let reached = async {
+        while hot.head().is_none_or(|head| head.version.get() < 2) {
+            assert!(hot.changed().await);
+        }
+    };
+    tokio::time::timeout(PATIENCE, reached).await.expect("the follower sees the commit on the same handle");
+    assert!(graphs.metrics().encode(&Default::default()).unwrap().contains("dao_graph_task_panics_total 1"));
 }

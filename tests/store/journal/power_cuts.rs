@@ -199,7 +199,6 @@ async fn v6_a_power_cut_after_rows_were_deleted_loses_nothing() {
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one case for each way in which a journal does not fit")]
 async fn v6_a_journal_that_does_not_fit_is_refused_and_kept() {
     let (one, other) = (temporary(), temporary());
     for dir in [&one, &other] {
@@ -242,8 +241,11 @@ async fn v6_a_journal_that_does_not_fit_is_refused_and_kept() {
     sql("journal.db", "DELETE FROM round; INSERT INTO round SELECT * FROM kept; DROP TABLE kept");
     sql("dao.db", "DELETE FROM event");
     assert!(refused(one.path()).to_string().contains("commits of g"));
+}
 
-    // It is missing, or another store's empty one stands in its place: with what was acknowledged and not moved.
+/// It is missing, or another store's empty one stands in its place: with what was acknowledged and not moved.
+#[tokio::test]
+async fn v6_a_missing_journal_is_refused_where_something_of_it_is_needed() {
     let dir = temporary();
     let store = open(dir.path());
     append(&store, "g", &mut { Head::EMPTY }, "one").await;
@@ -262,12 +264,16 @@ async fn v6_a_journal_that_does_not_fit_is_refused_and_kept() {
     drop(store);
     fs::remove_file(dir.path().join("journal.db")).expect("removed");
     open(dir.path()).head(&graph("g")).await.expect("after a clean end nothing of it is needed");
+}
 
-    // One with nothing in it is made anew.
+/// One with nothing in it is made anew.
+#[tokio::test]
+async fn v6_another_stores_empty_journal_is_replaced() {
+    let (other, dir) = (temporary(), temporary());
     let store = open(other.path());
+    append(&store, "g", &mut { Head::EMPTY }, "moved").await;
     store.close().await;
     drop(store);
-    let dir = temporary();
     fs::copy(other.path().join("journal.db"), dir.path().join("journal.db")).expect("copied");
     append(&open(dir.path()), "g", &mut { Head::EMPTY }, "first").await;
 }

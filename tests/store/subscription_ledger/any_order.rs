@@ -41,6 +41,15 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
+/// A delivery that a look hands out.
+#[derive(Clone, Debug)]
+struct Given {
+    id: String,
+    graph: u8,
+    version: u64,
+    attempt: u32,
+}
+
 /// A delivery that a consumer holds.
 #[derive(Clone, Debug)]
 struct Held {
@@ -92,15 +101,29 @@ impl World {
     }
 
     /// As a look does it, with a feed that is cut anywhere.
-    #[expect(clippy::too_many_lines, reason = "one look, and what holds after it")]
     fn look(&mut self, max: usize, is_kept: bool) {
         let before = self.ledger.clone();
-        let mut given = Vec::new();
         self.ledger.expire(self.now_ms);
+        let mut given = self.give_due(max);
+        self.give_from_feed(max, &mut given);
+        self.extend_runs(max, &mut given);
+        if !is_kept {
+            self.ledger = before;
+            return;
+        }
+        self.looks += 1;
+        for given in given {
+            self.hold(given);
+        }
+    }
+
+    /// Of the graphs that were known before, what is due.
+    fn give_due(&mut self, max: usize) -> Vec<Given> {
+        let mut given = Vec::new();
         loop {
             let due = self.ledger.due(self.now_ms, max - given.len());
             if due.is_empty() {
-                break;
+                return given;
             }
             for due in due {
                 let (from, to) = (due.span.from.get(), due.span.to.get());
@@ -110,12 +133,15 @@ impl World {
                 }
             }
         }
+    }
+
+    /// The feed from the ledger's position, two commits at a time, of which the position knows only when it has all.
+    fn give_from_feed(&mut self, max: usize, given: &mut Vec<Given>) {
         let position: usize = self.ledger.position().parse().unwrap();
-        'feed: for (number, (name, from, to)) in self.feed.clone().into_iter().enumerate().skip(position) {
-            // Two commits at a time, of which the position knows only when it has all.
+        for (number, (name, from, to)) in self.feed.clone().into_iter().enumerate().skip(position) {
             for first in (from..=to).step_by(2) {
                 if given.len() >= max {
-                    break 'feed;
+                    return;
                 }
                 let last = (first + 1).min(to);
                 let wanted: Vec<u64> = (first..=last).filter(|version| is_wanted(*version)).collect();
@@ -129,39 +155,46 @@ impl World {
                 }
             }
         }
-        for (_, name, ..) in given.clone() {
+    }
+
+    /// What follows in the graphs of which something is handed out already.
+    fn extend_runs(&mut self, max: usize, given: &mut Vec<Given>) {
+        for Given { graph: name, .. } in given.clone() {
             let room = max.saturating_sub(given.len());
             let Some(more) = self.ledger.more(&graph(name), room) else { continue };
             let wanted = (more.span.from.get()..=more.span.to.get()).filter(|version| is_wanted(*version));
             for found in wanted.take(more.count) {
                 let extended = self.ledger.extend(&graph(name), version(found));
-                given.extend(extended.map(|given| (given.delivery_id, name, found, given.attempt)));
+                given.extend(extended.map(|given| Given {
+                    id: given.delivery_id,
+                    graph: name,
+                    version: found,
+                    attempt: given.attempt,
+                }));
             }
-        }
-        if !is_kept {
-            self.ledger = before;
-            return;
-        }
-        self.looks += 1;
-        for (id, graph, version, attempt) in given {
-            let is_live =
-                |held: &Held| held.graph == graph && held.until_ms > self.now_ms && held.look != self.looks;
-            assert!(!self.held.iter().any(is_live), "g{graph} goes on before a run is settled");
-            let seen = self.seen.entry(graph).or_default();
-            if attempt == 1 && !self.retried.contains(&(graph, version)) {
-                let last = seen.last().copied().unwrap_or(0);
-                let skipped = (last + 1..version).find(|version| is_wanted(*version));
-                assert!(version > last && skipped.is_none(), "g{graph}: {version} after {last}");
-                seen.push(version);
-            }
-            let (until_ms, look) = (self.now_ms + LEASE_MS, self.looks);
-            self.held.push(Held { id, graph, version, until_ms, look });
         }
     }
 
-    fn give(&mut self, of: &GraphId, found: u64) -> (String, u8, u64, u32) {
+    /// Gives it to a consumer, after making sure that its time has come.
+    fn hold(&mut self, Given { id, graph, version, attempt }: Given) {
+        let is_live =
+            |held: &Held| held.graph == graph && held.until_ms > self.now_ms && held.look != self.looks;
+        assert!(!self.held.iter().any(is_live), "g{graph} goes on before a run is settled");
+        let seen = self.seen.entry(graph).or_default();
+        if attempt == 1 && !self.retried.contains(&(graph, version)) {
+            let last = seen.last().copied().unwrap_or(0);
+            let skipped = (last + 1..version).find(|version| is_wanted(*version));
+            assert!(version > last && skipped.is_none(), "g{graph}: {version} after {last}");
+            seen.push(version);
+        }
+        let (until_ms, look) = (self.now_ms + LEASE_MS, self.looks);
+        self.held.push(Held { id, graph, version, until_ms, look });
+    }
+
+    fn give(&mut self, of: &GraphId, found: u64) -> Given {
         let given = self.ledger.give(of, version(found), self.now_ms);
-        (given.delivery_id, of.as_str()[1..].parse().unwrap(), found, given.attempt)
+        let graph = of.as_str()[1..].parse().unwrap();
+        Given { id: given.delivery_id, graph, version: found, attempt: given.attempt }
     }
 
     fn ack(&mut self, index: usize) {

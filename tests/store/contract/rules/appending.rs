@@ -1,11 +1,11 @@
 //! Rules V1 to V4 and L7: what an append does and when it changes nothing.
 
 use bytes::Bytes;
-use dao_api::store::{Append, Entry, StoredCommit};
+use dao_api::store::{Append, Entry, EventStore, StoredCommit};
 use dao_projections::{Head, Version};
 
 use crate::{
-    contract::Place,
+    places::Place,
     support::history::{
         accepted, accepted_all, assert_is_a_history, commit, graph, grow, operation, read_all, record,
         refused, version,

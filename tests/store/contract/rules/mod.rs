@@ -16,10 +16,12 @@ use dao_api::store::{
 };
 use dao_projections::{GraphId, Head};
 
-use super::Place;
-use crate::support::history::{
-    accepted, accepted_all, assert_is_a_history, found, graph, grow, operation, read_all, record, refused,
-    version,
+use crate::{
+    places::Place,
+    support::history::{
+        accepted, accepted_all, assert_is_a_history, found, graph, grow, operation, read_all, record,
+        refused, version,
+    },
 };
 
 /// All refusals judged on a version from `low` to `high`.

@@ -1,11 +1,11 @@
 //! Rules A1, A5 and V7: what is listed and read, and its bounds.
 
-use dao_api::store::{Append, Entry, Order, READ_BYTES_MAX, REFUSALS_MAX, StoredRefusal};
+use dao_api::store::{Append, Entry, EventStore, Order, READ_BYTES_MAX, REFUSALS_MAX, StoredRefusal};
 use dao_projections::{GraphId, Head, Version};
 
 use super::refusals;
 use crate::{
-    contract::Place,
+    places::Place,
     support::history::{
         accepted_all, assert_is_a_history, commit, graph, grow, operation, read_all, record, refused,
         refused_at, version,

@@ -1,11 +1,11 @@
 //! Rule C3: what was recorded under an operation's id is found again.
 
 use bytes::Bytes;
-use dao_api::store::{Append, Entry};
+use dao_api::store::{Append, Entry, EventStore};
 use dao_projections::Head;
 
 use crate::{
-    contract::Place,
+    places::Place,
     support::history::{accepted, accepted_all, found, graph, grow, operation, read_all, record, refused},
 };
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use dao_api::store::ProjectionStore;
 
-use crate::projections::Place;
+use crate::places::Place;
 
 pub(in crate::projections) async fn documents_change_only_from_what_the_writer_saw(place: impl Place) {
     let (store, other) = (place.store(), place.other_store());

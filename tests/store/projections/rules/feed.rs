@@ -7,7 +7,7 @@ use dao_projections::{GraphId, Head};
 
 use super::all;
 use crate::{
-    projections::Place,
+    places::Place,
     support::history::{accepted, graph, grow, refused},
 };
 

@@ -17,8 +17,10 @@ use dao_api::store::{
 };
 use dao_projections::{GraphId, Head, ListKeys};
 
-use super::Place;
-use crate::support::history::{graph, grow, version};
+use crate::{
+    places::Place,
+    support::history::{graph, grow, version},
+};
 
 /// Everything that a part of the feed holds, as graph and versions.
 async fn all(store: &impl ProjectionStore, part: u32) -> Vec<(FeedPlace, String, u64, u64)> {

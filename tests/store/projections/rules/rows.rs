@@ -6,7 +6,7 @@ use dao_projections::Head;
 
 use super::{at, change, found, keys, one_commit};
 use crate::{
-    projections::Place,
+    places::Place,
     support::history::{graph, grow, version},
 };
 

@@ -18,7 +18,7 @@ export type Command =
     }
   | { type: 'UPDATE_GRAPH'; payload: { updates: JsonObject } }
 
-/** An `UNDO`. Its prediction needs more than the state: see undo.ts. */
+/** An `UNDO`. Its prediction needs more than the state: see undo/. */
 export interface UndoCommand {
   type: 'UNDO'
   payload: { operations: readonly { operationId: string; version: number }[] }

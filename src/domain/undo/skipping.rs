@@ -1,4 +1,4 @@
-//! What is told of that which an undo leaves alone.
+//! Notes what an undo leaves alone ([`super::skipped`]).
 
 use dao_projections::{Entity, Map, Pointer};
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use fred::{error::Error, prelude::Client, types::scripts::Script};
 
 /// The scripts of the read side.
-pub(super) struct RowScripts {
+pub(super) struct ReadSideScripts {
     pub(super) change_rows: Script,
     pub(super) lease: Script,
     pub(super) trim_feed: Script,
@@ -16,7 +16,7 @@ pub(super) struct RowScripts {
     pub(super) end_purge: Script,
 }
 
-impl RowScripts {
+impl ReadSideScripts {
     pub(super) fn new() -> Self {
         Self {
             change_rows: Script::from_lua(include_str!("change_rows.lua")),

@@ -1,4 +1,4 @@
-//! The events of a restore, of everything or by `some` of a part.
+//! The events of a restore: of everything here, of some entities in `some`.
 
 use std::{collections::HashSet, sync::Arc};
 
