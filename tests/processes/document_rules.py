@@ -108,7 +108,8 @@ class Save:
         if key not in self.base:
             if stands is ABSENT:
                 self.place(key, content)
-            elif not same(stands, content) and self.conflict("ID_TAKEN", key):
+                return
+            if not same(stands, content) and self.conflict("ID_TAKEN", key):
                 self.place(key, self.overlaid(stands, self.changed(stands, content)))
             return
         changed = self.changed(self.base[key], content)

@@ -76,6 +76,12 @@ class Game:
     def check(self, is_so, *said):
         assert is_so, said
 
+    def once(self, named):
+        """What is named, each once."""
+        named = list(named)
+        self.equal(len(named), len(set(named)), f"each of {named} once")
+        return set(named)
+
     def equal(self, found, expected, what):
         assert found == expected, f"{what}: {found} instead of {expected}"
 

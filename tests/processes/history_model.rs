@@ -4,7 +4,7 @@
 use crate::model;
 
 /// Turns of one run, and the runs. Another seed is another run: `python3 tests/processes/history_model.py`.
-const TURNS: &str = "200";
+const TURNS: &str = "400";
 const SEEDS: [&str; 3] = ["1", "2", "3"];
 
 #[test]

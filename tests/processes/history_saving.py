@@ -7,7 +7,7 @@ from urllib.parse import quote
 from document_rules import Save, contained, difference, parent
 from history_events import Since, fold, leaves, put_leaf, target
 from history_game import NODES, Game, Turn
-from history_rules import ABSENT, VIEWPORT, Refused, in_order, same
+from history_rules import ABSENT, VIEWPORT, Refused, in_order, read, same
 
 # What an editor has beside the document, which is not stored (DS5).
 PASSING = {"selected": True, "dragging": False, "measured": {"width": 9}}
@@ -167,6 +167,9 @@ class Saving(Game):
         elif not refusal and is_much and "deletes" not in options:
             refusal = Refused(422, "DELETES_MUCH")
         if isinstance(refusal, Refused):
+            if refusal.code == "DELETES_MUCH":
+                edges = sum(key[0] == "edge" and key not in save.after for key in world.head)
+                self.equal((answer["nodes"], answer["edges"]), (len(gone), edges), "what it would delete")
             self.judge(history, turn, answer, None, None, refusal)
             if refusal.code != "VERSION_AHEAD":
                 history.turns.pop()
@@ -175,7 +178,9 @@ class Saving(Game):
             return f"saves: {refusal.code}"
         where = answer if "conflicts" in answer else answer.get("result", answer.get("resolution")) or {}
         said = where.get("conflicts", [])
-        said = {(one["entity"], one["id"], one["path"]) for one in said}
+        listed, said = said, {(one["entity"], one["id"], one["path"]) for one in said}
+        self.equal(len(listed), len(said), f"paths in {listed}")
+        self.values(world, listed, save)
         if refusal:
             self.refused(turn, answer, save, policy, said)
             self.judge(history, turn, answer, None, None, Refused(turn.status, answer["code"]))
@@ -197,7 +202,7 @@ class Saving(Game):
             sides = contents(before), contents(world.head)
             events = [pruned(event, sides[0]) for event in world.commits[-1].events if event["type"] != "ViewportSet"]
             self.equal(*(sorted(json.dumps(event, sort_keys=True) for event in one) for one in (events, difference(*sides))), "smallest events")
-        return self.go_on(history, saver, answer, options)
+        return self.go_on(history, saver, save, answer, options)
 
     def refused(self, turn, answer, save, policy, said):
         """A refused save names what conflicts (DS9). Conflicts of several kinds are a CONFLICT."""
@@ -210,6 +215,18 @@ class Saving(Game):
             self.check({one[:2] for one in said} <= expected, said, expected)
         else:
             self.check(said <= {conflict[1:] for conflict in save.conflicts}, said, save.conflicts)
+
+    def values(self, world, listed, save):
+        """Conflicts show what stands, and of a field that others wrote the last commit that wrote it (D7)."""
+        everything = Since(world, 0, lambda *_: False)
+        for one in listed:
+            key, path = (one["entity"], one["id"]), tuple(one["path"].split("/")[1:])
+            stands = read(world.head[key].content, path) if key in world.head else ABSENT
+            self.equal(one["current"], None if stands is ABSENT else stands, f"current of {key} {path}")
+            if path and [c[0] for c in save.conflicts if c[1:] == (*key, one["path"])] == ["CONFLICT"]:
+                version = everything.last_writer(key, path)
+                commit = world.commits[version]
+                self.equal((one["version"], one["userId"], one["operationId"]), (version, commit.user, commit.operation), f"writer of {key} {path}")
 
     def document(self, saver):
         document = {kind + "s": [copy.deepcopy(c) for key, c in saver.mine.items() if key[0] == kind] for kind in ("node", "edge")}
@@ -233,16 +250,30 @@ class Saving(Game):
             return None, Refused(409, "BASE_UNKNOWN")
         if saver.version > world.version:
             return None, Refused(409, "VERSION_AHEAD")
-        is_own = lambda version, commit: commit.user == saver.user and (version in saver.own or saver.client and commit.client == saver.client)
+        base, is_own = self.effective(history, saver)
+        viewport = base[VIEWPORT]
+        base = {key: content for key, content in base.items() if key[0] in ("node", "edge")}
+        save = Save(base, head, saver.mine, Since(world, saver.version, is_own), policy, keeps)
+        return self.with_viewport(save, viewport), None
+
+    def fits(self, history, saver, save, brought):
+        """The base of an answer fits the document that was sent (DS10). Only what others had done before in the same way
+        it may lack, while the graph has more than the document."""
+        alone = lambda key: key[0] in ("node", "edge") and not (brought and key in save.since.touched)
+        both = self.effective(history, saver)[0], saver.mine
+        base, mine = ({key: without_nulls(one) for key, one in graph.items() if alone(key)} for graph in both)
+        self.equal(base, mine, "base of the answer")
+
+    def effective(self, history, saver):
+        """The effective base of a saver, and which commits are the saver's own (DS3)."""
+        world = history.world
+        is_named = lambda commit: saver.client and commit.client == saver.client
+        is_own = lambda version, commit: commit.user == saver.user and (version in saver.own or is_named(commit))
         base = contents(world.states[saver.version]) | {VIEWPORT: world.states[saver.version][VIEWPORT].content}
         for version in range(saver.version + 1, world.version + 1):
             if is_own(version, world.commits[version]):
                 base = fold(base, world.commits[version].events, strict=False)
-        viewport = base[VIEWPORT]
-        base = {key: content for key, content in base.items() if key[0] in ("node", "edge")}
-        self.log.append(f"    effective base {base}\n    head {head}")
-        save = Save(base, head, saver.mine, Since(world, saver.version, is_own), policy, keeps)
-        return self.with_viewport(save, viewport), None
+        return base, is_own
 
     def with_viewport(self, save, viewport):
         save.viewport = viewport
@@ -291,7 +322,7 @@ class Saving(Game):
     def result(self, save, before, result):
         """The ids that the answer names (DS1, DS4)."""
         before = contents(before)
-        names = lambda listed: {(kind, name) for kind in ("node", "edge") for name in listed.get(kind + "s", ())}
+        names = lambda listed: self.once((kind, name) for kind in ("node", "edge") for name in listed[kind + "s"])
         created = {key for key in save.after if key not in before}
         gone = {key for key in before if key not in save.after}
         updated = {key for key in before.keys() & save.after.keys() if not same(before[key], save.after[key])}
@@ -300,7 +331,7 @@ class Saving(Game):
         self.equal(names(result["deleted"]), gone - {*save.also_deleted}, "deleted")
         self.equal(names(result["alsoDeleted"]), {*save.also_deleted}, "also deleted")
 
-    def go_on(self, history, saver, answer, options):
+    def go_on(self, history, saver, save, answer, options):
         """What the saver keeps: the picture of the answer, the own one with a new base, with the old one, or with none."""
         world = history.world
         brought, head = answer.get("document"), contents(world.head)
@@ -317,6 +348,8 @@ class Saving(Game):
             return "saves, adopts"
         if way == "keep" and "base" in answer:
             saver.take(saver.mine, answer["base"])
+            if not save.conflicts and not options.keys() & {"mode", "absent"}:
+                self.fits(history, saver, save, brought)
             return "saves, keeps the picture"
         if saver.client and saver.token and not options.keys() & {"mode", "absent"}:
             return "saves, keeps the old base"
