@@ -109,8 +109,9 @@ class Save:
             if stands is ABSENT:
                 self.place(key, content)
                 return
-            if not same(stands, content) and self.conflict("ID_TAKEN", key):
-                self.place(key, self.overlaid(stands, self.changed(stands, content)))
+            differs = self.changed(stands, content)
+            if differs and self.conflict("ID_TAKEN", key):
+                self.place(key, self.overlaid(stands, differs))
             return
         changed = self.changed(self.base[key], content)
         if not changed:
@@ -122,7 +123,10 @@ class Save:
             return
         self.touched.add(key)
         if any(has_null(value) for _, value in changed.values()):
-            # No patch can say that: the entity is written as a whole.
+            # No patch can say that: the entity is written as a whole, but for its position, which is a change of its own.
+            if POSITION in changed:
+                stands = put_leaf(stands, POSITION, changed.pop(POSITION)[1])
+                self.place(key, stands, POSITION)
             merged = self.overlaid(stands, changed)
             if not same(merged, stands) and (not self.since.wrote(key, ()) or self.conflict("CONFLICT", key)):
                 self.place(key, merged)
@@ -163,6 +167,8 @@ class Save:
         for key in sorted(left, key=lambda key: (key[0] == "node", -self.depth(key))):
             if key not in self.after:
                 continue
+            if self.policy == "overwrite" and key[0] == "node":
+                self.take_out(key)
             whole = contained(self.after, key) if key[0] == "node" else [key]
             if key in self.since.deleted_by_others:
                 if not self.conflict("TARGET_DELETED", key):
@@ -173,6 +179,18 @@ class Save:
                 self.deleted.append(key)
                 self.also_deleted += [other for other in whole if other not in left]
                 self.after = {other: content for other, content in self.after.items() if other not in whole}
+
+    def take_out(self, key):
+        """What the document has is not deleted along with a node that others put it into (DS9)."""
+        for other in contained(self.after, key)[1:]:
+            content, mine = self.after[other], self.wanted.get(other)
+            if mine is None:
+                continue
+            if other[0] == "node" and parent(content) not in self.wanted:
+                self.after[other] = {field: content[field] for field in content if field not in ("parentId", "extent")}
+            elif other[0] == "edge" and all(end in self.wanted and end in self.after for end in ends(mine)):
+                if any(end not in self.wanted for end in ends(content)):
+                    self.after[other] = {**content, "source": mine["source"], "target": mine["target"]}
 
     def depth(self, key):
         above = parent(self.after[key]) if key[0] == "node" else None

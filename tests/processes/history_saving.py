@@ -202,7 +202,7 @@ class Saving(Game):
             sides = contents(before), contents(world.head)
             events = [pruned(event, sides[0]) for event in world.commits[-1].events if event["type"] != "ViewportSet"]
             self.equal(*(sorted(json.dumps(event, sort_keys=True) for event in one) for one in (events, difference(*sides))), "smallest events")
-        return self.go_on(history, saver, save, answer, options)
+        return self.go_on(history, saver, save, answer, options, document)
 
     def refused(self, turn, answer, save, policy, said):
         """A refused save names what conflicts (DS9). Conflicts of several kinds are a CONFLICT."""
@@ -221,8 +221,10 @@ class Saving(Game):
         everything = Since(world, 0, lambda *_: False)
         for one in listed:
             key, path = (one["entity"], one["id"]), tuple(one["path"].split("/")[1:])
-            stands = read(world.head[key].content, path) if key in world.head else ABSENT
-            self.equal(one["current"], None if stands is ABSENT else stands, f"current of {key} {path}")
+            # A save may have moved what it kept besides.
+            heads = world.head[key].content if key in world.head else ABSENT, save.after.get(key, ABSENT)
+            shown = [None if value is ABSENT else value for value in (read(head, path) for head in heads)]
+            self.check(key[0] not in ("node", "edge") or one["current"] in shown, f"current of {key} {path}", one["current"], shown)
             if path and [c[0] for c in save.conflicts if c[1:] == (*key, one["path"])] == ["CONFLICT"]:
                 version = everything.last_writer(key, path)
                 commit = world.commits[version]
@@ -256,10 +258,10 @@ class Saving(Game):
         save = Save(base, head, saver.mine, Since(world, saver.version, is_own), policy, keeps)
         return self.with_viewport(save, viewport), None
 
-    def fits(self, history, saver, save, brought):
+    def fits(self, history, saver, save, has_more):
         """The base of an answer fits the document that was sent (DS10). Only what others had done before in the same way
-        it may lack, while the graph has more than the document."""
-        alone = lambda key: key[0] in ("node", "edge") and not (brought and key in save.since.touched)
+        it may lack, while the graph has more than the document, or another viewport."""
+        alone = lambda key: key[0] in ("node", "edge") and not (has_more and key in save.since.touched)
         both = self.effective(history, saver)[0], saver.mine
         base, mine = ({key: without_nulls(one) for key, one in graph.items() if alone(key)} for graph in both)
         self.equal(base, mine, "base of the answer")
@@ -331,10 +333,10 @@ class Saving(Game):
         self.equal(names(result["deleted"]), gone - {*save.also_deleted}, "deleted")
         self.equal(names(result["alsoDeleted"]), {*save.also_deleted}, "also deleted")
 
-    def go_on(self, history, saver, save, answer, options):
+    def go_on(self, history, saver, save, answer, options, document):
         """What the saver keeps: the picture of the answer, the own one with a new base, with the old one, or with none."""
         world = history.world
-        brought, head = answer.get("document"), contents(world.head)
+        brought, head, shown = answer.get("document"), contents(world.head), world.head[VIEWPORT].content
         if "document" in answer or "base" in answer:
             self.equal(brought is not None, not same(without_nulls(saver.mine), without_nulls(head)), "brings the document")
         if brought is not None:
@@ -349,7 +351,7 @@ class Saving(Game):
         if way == "keep" and "base" in answer:
             saver.take(saver.mine, answer["base"])
             if not save.conflicts and not options.keys() & {"mode", "absent"}:
-                self.fits(history, saver, save, brought)
+                self.fits(history, saver, save, brought or not same(document.get("viewport", shown), shown))
             return "saves, keeps the picture"
         if saver.client and saver.token and not options.keys() & {"mode", "absent"}:
             return "saves, keeps the old base"
