@@ -5,7 +5,7 @@ Graphs are {(kind, id): content} with the nodes first.
 
 import copy
 
-from history_events import POSITION, put_leaf
+from history_events import POSITION, leaves, put_leaf
 from history_rules import ABSENT, fields, pointer, read, same
 
 
@@ -140,7 +140,11 @@ class Save:
 
     def changed(self, before, after):
         """The fields that an author changed. A null is as good as absent (A3)."""
-        changed = {path: sides for path, sides in fields(before, after).items() if not all(side in (ABSENT, None) for side in sides)}
+        changed = {}
+        for path, (was, value) in fields(before, after).items():
+            # An object in place of another value is written field by field.
+            inner = leaves(value, path) if isinstance(value, dict) and path != POSITION and not has_null(value) else {path: value}
+            changed |= {one: (was, value) for one, value in inner.items() if not (was in (ABSENT, None) and value in (ABSENT, None))}
         return {path: sides for path, sides in changed.items() if not (self.keeps_absent and sides[1] is ABSENT)}
 
     def overlaid(self, content, changed):
@@ -187,7 +191,10 @@ class Save:
             if mine is None:
                 continue
             if other[0] == "node" and parent(content) not in self.wanted:
-                self.after[other] = {field: content[field] for field in content if field not in ("parentId", "extent")}
+                # It goes where the document has it.
+                taken_out = {field: content[field] for field in content if field not in ("parentId", "extent")}
+                above = {field: mine[field] for field in ("parentId", "extent") if field in mine}
+                self.after[other] = taken_out | (above if parent(mine) in self.after else {})
             elif other[0] == "edge" and all(end in self.wanted and end in self.after for end in ends(mine)):
                 if any(end not in self.wanted for end in ends(content)):
                     self.after[other] = {**content, "source": mine["source"], "target": mine["target"]}

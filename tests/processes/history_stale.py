@@ -16,7 +16,7 @@ class Judge:
         if since is None:
             return run(self.world, self.draft, self.touched, kind, payload)
         keys = self.targets(kind, payload)
-        stood = self.draft.keys() & keys
+        stood = set() if kind.startswith("CREATE") else self.draft.keys() & keys
         for key in keys:
             self.existence(kind, key, since)
         self.conflicts(kind, payload, keys, since, policy)
