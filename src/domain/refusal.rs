@@ -272,6 +272,11 @@ impl Conflict {
         Self { id, path, yours, current, user_id, ..*self }
     }
 
+    /// Whether it is about the same path as another.
+    pub(super) fn is_at(&self, other: &Self) -> bool {
+        (self.entity, &self.id, &self.path) == (other.entity, &other.id, &other.path)
+    }
+
     /// About how many bytes it takes, in memory or on the wire.
     pub(super) fn bytes(&self) -> usize {
         // Some values take more as JSON: a control character is six bytes there.

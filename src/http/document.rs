@@ -181,6 +181,8 @@ fn saved(
     let graph = &current.view.graph;
     let own = report.map(|report| report.own.as_slice());
     let base = match (base, effect) {
+        // Also where others had done the same before: no commit of the saver's own says that.
+        (Some(_), _) if is_the_graph(save, current, differs, *head) => Some(BaseToken::of(*head)),
         (None, _) => fits_the_graph(save, differs).then(|| BaseToken::of(*head)),
         (Some(base), Effect::Unchanged) => Some(base.with_own(own)),
         (Some(base), Effect::Committed(_)) => Some(base.with_own(own).after(*head)),
@@ -203,6 +205,15 @@ fn saved(
 /// the document, and no version fits that: the next save on any would delete the rest.
 fn fits_the_graph(save: &Save, differs: bool) -> bool {
     save.base != Base::Unknown(WithoutBase::Merge) || !differs
+}
+
+/// Whether the document that was sent is the graph at the head of the answer.
+fn is_the_graph(save: &Save, current: &CurrentState, differs: bool, head: Head) -> bool {
+    let viewport = current.view.graph.viewport();
+    !differs
+        && is_shown(current)
+        && current.head() == head
+        && save.document.viewport.as_ref().is_none_or(|sent| sent == viewport)
 }
 
 /// The answer to a save.

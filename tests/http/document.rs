@@ -212,6 +212,28 @@ async fn ds10_a_base_fits_the_document_that_was_sent() {
 }
 
 #[tokio::test]
+async fn ds10_a_base_fits_also_where_others_had_done_the_same_before() {
+    let desk = Desk::new().await;
+    let (document, base) = load(&desk.ada).await;
+    let label = |label: &str| json!({"nodeId": "a", "updates": {"data": {"label": label}}});
+    desk.bob.apply("g", "UPDATE_NODE", label("same")).await;
+    let mine = labelled(&document, "a", "same");
+    let answer = accepted(&save(&desk.ada, &base, &mine).await, "unchanged");
+    let next = answer["base"].as_str().unwrap().to_owned();
+    // Ada has changed nothing since, so what Bob does now is no conflict.
+    desk.bob.apply("g", "UPDATE_NODE", label("other")).await;
+    accepted(&save(&desk.ada, &next, &mine).await, "unchanged");
+    // Bob took an id, and Ada's node won: it is hers to change, and to remove.
+    let (document, base) = load(&desk.ada).await;
+    desk.bob.apply("g", "CREATE_NODE", json!({"id": "d", "data": {"label": "bob"}})).await;
+    let mine = added(&document, json!({"id": "d", "data": {"label": "ada"}}));
+    let answer = accepted(&save(&desk.ada, &format!("{base}&onConflict=overwrite"), &mine).await, "merged");
+    let next = answer["base"].as_str().unwrap().to_owned();
+    let answer = accepted(&save(&desk.ada, &next, &document).await, "applied");
+    assert_eq!(answer["result"]["deleted"]["nodes"], json!(["d"]));
+}
+
+#[tokio::test]
 async fn ds3_a_named_client_may_keep_the_base_that_it_loaded() {
     let desk = Desk::new().await;
     let (document, base) = load(&desk.ada).await;

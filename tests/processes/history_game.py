@@ -4,7 +4,8 @@ import random
 import uuid
 from typing import NamedTuple
 
-from history_rules import GRAPH, VIEWPORT, Commit, Refused, World, in_order, run
+from history_events import fold
+from history_rules import GRAPH, VIEWPORT, Commit, World, in_order, same
 from model_server import Server
 
 NODES = [f"n{i}" for i in range(9)]
@@ -29,6 +30,10 @@ class History:
     def __init__(self, name, world):
         self.name, self.world, self.turns, self.copied = name, world, [], set()
         self.path = f"/graphs/{name}"
+        # Tabs with a picture of the graph, by user and client.
+        self.savers = {}
+        # Of graphs of this name that were purged: their purges, last points and operations.
+        self.purges, self.points, self.past = [], [], []
 
 
 class Game:
@@ -71,6 +76,12 @@ class Game:
     def check(self, is_so, *said):
         assert is_so, said
 
+    def once(self, named):
+        """What is named, each once."""
+        named = list(named)
+        self.equal(len(named), len(set(named)), f"each of {named} once")
+        return set(named)
+
     def equal(self, found, expected, what):
         assert found == expected, f"{what}: {found} instead of {expected}"
 
@@ -86,20 +97,37 @@ class Game:
             self.equal((turn.status, answer.get("outcome"), answer["version"]), (200, "unchanged", world.version), "answer")
         else:
             self.equal((turn.status, answer.get("version")), (200, world.version + 1), "answer")
-            commit = Commit(turn.user, turn.operation, turn.body.get("type", "BATCH"), turn.body["clientId"], undoes=undoes)
-            world.add(draft, commit, touched)
-            world.hashes.append(answer["hash"])
+            self.commit(history, turn, answer, draft, touched, undoes)
         history.turns.append(turn)
         self.look(history)
+
+    def commit(self, history, turn, answer, draft, touched, undoes=()):
+        """Commits a state to the model. The server's commit must be that of the turn, and its events must lead there."""
+        world, kind = history.world, turn.body.get("type", "BATCH")
+        world.add(draft, Commit(turn.user, turn.operation, kind, turn.body["clientId"] or "", undoes=undoes), touched)
+        world.hashes.append(answer["hash"])
+        status, said = self.get(history, f"/changes?since={world.version - 1}&hash={world.hashes[-2]}")
+        self.equal((status, len(said.get("changes", ()))), (200, 1), "changes")
+        said = said["changes"][0]
+        self.log.append(f"    events {said['events']}")
+        wanted = {"version": world.version, "hash": answer["hash"], "operationId": turn.operation, "userId": turn.user,
+            "clientId": turn.body["clientId"] or turn.user, "commandType": kind, "outcome": turn.outcome}
+        self.equal({field: said[field] for field in wanted}, wanted, "commit")
+        self.equal(set(said.get("undoes", ())), set(undoes), "undoes")
+        world.commits[-1] = world.commits[-1]._replace(time=said["timestamp"], events=tuple(said["events"]))
+        before, after = ({key: entity.content for key, entity in state.items()} for state in world.states[-2:])
+        folded = fold(before, said["events"])
+        differs = {key: (folded.get(key), after.get(key)) for key in {*folded, *after} if not same(folded.get(key), after.get(key))}
+        self.equal(differs, {}, "events")
 
     def look(self, history):
         """The head is what the model says."""
         world = history.world
         status, state = self.get(history, "/state")
         self.check(status == 200, state)
-        if world.commits[-1].time == 0 and world.version:
-            world.commits[-1] = world.commits[-1]._replace(time=state["lastModified"])
-            self.equal(state["lastOperationId"], world.commits[-1].operation, "last operation")
+        if world.version:
+            commit = world.commits[-1]
+            self.equal((state["lastOperationId"], state["lastModified"]), (commit.operation, commit.time), "last commit")
         self.compare(history, state, world.version)
 
     def compare(self, history, state, version):
@@ -181,18 +209,3 @@ class Game:
             "BATCH_UPDATE": lambda: {"nodes": {node["id"]: node for node in (self.node(world) for _ in range(rng.randint(1, 2)))}},
         }[kind]()
         return kind, payload
-
-    def play_edit(self, history, user):
-        members = [self.edit(history.world) for _ in range(1 if self.rng.random() < 0.8 else self.rng.randint(2, 4))]
-        draft, touched, refusal = dict(history.world.head), {}, None
-        try:
-            for kind, payload in members:
-                run(history.world, draft, touched, kind, payload)
-        except Refused as refused:
-            refusal = refused
-        if len(members) == 1:
-            turn, answer = self.send(history, user, *members[0])
-        else:
-            turn, answer = self.send(history, user, "BATCH", [{"type": k, "payload": p} for k, p in members])
-        self.judge(history, turn, answer, draft, touched, refusal)
-        return "refused edits" if refusal else "edits"

@@ -1,8 +1,10 @@
-"""Three people who edit, undo, restore, label, copy and trash graphs of a real server, against a model of histories.
+"""Three people who edit, save documents, undo, restore, label, copy, trash and purge graphs of a real server, against a
+model of histories.
 
-They take random turns (rules C3, G4, G5, L7 to L13, U1 to U12). After every turn the graph, the answer and the labels
-must be what history_rules.py says. A disagreement prints the seed and the last turns. Only times and the winners of races
-differ between runs of one seed.
+They take random turns (rules C3, D1 to D8, DS2 to DS13, G4, G5, H11, L7 to L14, U1 to U12). Many edits and saves are
+stale. After every turn the graph, the answer, the events of the commit and the labels must be what the models say:
+history_rules.py, history_stale.py, document_rules.py, history_undo.py. A disagreement prints the seed and the last turns.
+Only times and the winners of races differ between runs of one seed.
 
     python3 history_model.py http://127.0.0.1:3000 SEED STEPS
 """
@@ -11,14 +13,17 @@ import sys
 import threading
 
 from history_game import LABELS, Turn
-from history_rules import GRAPH, VIEWPORT, Commit, Entity, Refused, World, in_order, run, same
+from history_rules import GRAPH, VIEWPORT, Entity, Refused, World, in_order, same
+from history_editing import Editing
+from history_lives import Lives
+from history_saving import Saving
 from history_undoing import Undoing
 from model_server import Server
 
 GRAPHS = 3
 
 
-class People(Undoing):
+class People(Editing, Undoing, Saving, Lives):
     """What they do beside editing, undoing and restoring."""
 
     # --- Labels.
@@ -146,11 +151,9 @@ class People(Undoing):
             return "nothing"
         turn, answer = self.send(history, user, "DELETE_GRAPH", {"reason": "tidy"})
         self.equal((turn.status, answer.get("version")), (200, world.version + 1), "trashed")
-        world.add(world.head, Commit(user, turn.operation, "DELETE_GRAPH", turn.body["clientId"]), {})
-        world.hashes.append(answer["hash"])
+        self.commit(history, turn, answer, world.head, {})
         history.turns.append(turn)
         status, _, state = self.server.ask("GET", history.path + "/state?trashed=include")
-        world.commits[-1] = world.commits[-1]._replace(time=state["lastModified"])
         self.compare(history, state, world.version)
         again, answer = self.send(history, user, "DELETE_GRAPH", {})
         self.equal((again.status, answer.get("outcome")), (200, "unchanged"), "trashed twice")
@@ -170,13 +173,7 @@ class People(Undoing):
         turn, answer = self.send(history, user, "RECOVER_GRAPH", {})
         self.judge(history, turn, answer, dict(world.head), {})
         # The refusal was not remembered: the same operation is judged now.
-        draft, touched, refusal = dict(world.head), {}, None
-        try:
-            run(world, draft, touched, kind, payload)
-        except Refused as why:
-            refusal = why
-        turn, answer = self.send(history, user, kind, payload, refused.operation)
-        self.judge(history, turn, answer, draft, touched, refusal)
+        self.judge_anew(history, user, kind, payload, refused.operation)
         return "trash"
 
     def play_again(self, history, user):
@@ -195,12 +192,7 @@ class People(Undoing):
             is_set = same(history.world.head[VIEWPORT].content, viewport)
             self.judge(history, other, answer, draft, {} if is_set else {VIEWPORT: False})
             return "free ids"
-        self.log.append(f"{history.name}: again {turn}")
-        status, _, answer = self.server.ask("POST", history.path + turn.path, turn.body, {"x-user-id": turn.user})
-        self.log.append(f"    -> {status} {answer}")
-        self.equal((status, answer.get("duplicate")), (turn.status, True), "repeat")
-        if status == 200:
-            self.equal((answer["version"], answer["outcome"]), (turn.version, turn.outcome), "repeat")
+        self.repeat(history, turn)
         other, answer = self.send(history, turn.user, "SET_VIEWPORT", {"x": 77, "y": 7, "zoom": 7}, turn.operation)
         self.equal((other.status, answer.get("code")), (422, "OPERATION_ID_REUSED"), "id used twice")
         self.look(history)
@@ -266,10 +258,11 @@ class People(Undoing):
 
     def step(self):
         rng = self.rng
-        play = rng.choice([self.play_edit] * 20 + [self.play_undo] * 14 + [self.play_restore] * 4 + [self.play_label] * 3
-            + [self.play_read] * 4 + [self.play_again] * 2 + [self.play_operations, self.play_copy, self.play_race, self.play_trash])
+        play = rng.choice([self.play_edit] * 20 + [self.play_undo] * 12 + [self.play_save] * 10 + [self.play_restore] * 4
+            + [self.play_label] * 3 + [self.play_read] * 4 + [self.play_again] * 2 + [self.play_old_life] * 2
+            + [self.play_operations, self.play_copy, self.play_race, self.play_trash, self.play_read_only, self.play_purge])
         history = rng.choice(self.histories)
-        if history.world.version == 0:
+        if history.world.version == 0 and play not in (self.play_save, self.play_old_life):
             play = self.play_edit
         did = play(history, rng.choice(["ada", "bob", "cas"]))
         self.count[did] = self.count.get(did, 0) + 1

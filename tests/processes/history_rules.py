@@ -24,12 +24,15 @@ class Commit(NamedTuple):
     client: str = ""
     time: int = 0
     undoes: tuple = ()
+    events: tuple = ()  # As the server tells them, once they were checked.
 
 
 class Refused(Exception):
-    def __init__(self, status, code):
+    """`missing` is the end or the parent that is not there; `listed` the paths that a conflict names, if the rules tell."""
+
+    def __init__(self, status, code, missing=None, listed=None):
         super().__init__(f"{status} {code}")
-        self.status, self.code = status, code
+        self.status, self.code, self.missing, self.listed = status, code, missing, listed
 
 
 # --- Values and fields.
@@ -193,7 +196,9 @@ class World:
             for key, entity in state.items():
                 stood = self.head.get(key)
                 if stood is None or stood[:3] != entity[:3] or not same(stood.content, entity.content):
-                    touched[key] = stood is not None and set(fields(stood.content, entity.content)) == {("position",)}
+                    # What a restore exchanged for an older one is not only moved.
+                    is_same = stood is not None and stood.place == entity.place
+                    touched[key] = is_same and set(fields(stood.content, entity.content)) == {("position",)}
         for key in state.keys() & self.head.keys() - touched.keys():
             state[key] = self.head[key]
         for key, only_moved in touched.items():
@@ -259,10 +264,15 @@ def run(world, draft, touched, kind, payload):
             only_moved = key in draft and set(fields(draft[key].content, content)) == {("position",)}
             write(draft, touched, key, entity, only_moved, check=False)
         for name in payload["nodes"]:
-            if wrong := broken(draft, ("node", name)):
-                raise Refused(422, wrong)
+            refuse_broken(draft, ("node", name))
     else:
         raise AssertionError(kind)
+
+
+def refuse_broken(draft, key):
+    if wrong := broken(draft, key):
+        around = ends(draft[key]) if key[0] == "edge" else [parent_of(draft[key])]
+        raise Refused(422, wrong, next((other for other in around if other not in draft), None))
 
 
 def existing(draft, element, name):
@@ -275,8 +285,8 @@ def write(draft, touched, key, entity, only_moved, check=True):
     if key in draft and same(draft[key].content, entity.content):
         return
     draft[key] = entity
-    if check and (wrong := broken(draft, key)):
-        raise Refused(422, wrong)
+    if check:
+        refuse_broken(draft, key)
     touched[key] = touched.get(key, True) and only_moved
 
 

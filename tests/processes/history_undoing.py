@@ -154,9 +154,9 @@ class Undoing(Game):
         for kind in ("node", "edge"):
             then, now = ({key[1]: e for key, e in state.items() if key[0] == kind} for state in (head, draft))
             updated = {i for i in then.keys() & now.keys() if then[i].place != now[i].place or not same(then[i].content, now[i].content)}
-            self.equal(set(result["created"][kind + "s"]), now.keys() - then.keys(), "created")
-            self.equal(set(result["deleted"][kind + "s"]), then.keys() - now.keys(), "deleted")
-            self.equal(set(result["updated"][kind + "s"]), updated, "updated")
+            self.equal(self.once(result["created"][kind + "s"]), now.keys() - then.keys(), "created")
+            self.equal(self.once(result["deleted"][kind + "s"]), then.keys() - now.keys(), "deleted")
+            self.equal(self.once(result["updated"][kind + "s"]), updated, "updated")
         self.equal(result["to"], to, "to")
         if answer["outcome"] != "unchanged":
             self.equal(answer["outcome"], "merged" if skipped or others else "applied", "outcome")

@@ -206,3 +206,12 @@ fn d5_reject_looks_at_everything_that_a_batch_update_names() {
     rejecting(batch([node("b", json!({"data": {"x": 1}}))], None)).then_unchanged();
     theirs.when(batch([as_it_stands()], None)).at(4).then_unchanged();
 }
+
+#[test]
+fn d2_a_position_that_conflicts_is_shown_as_one_value() {
+    let theirs = start().by("bob", [node_moved("a", 4, 0)]);
+    let mine = node("a", json!({"position": {"x": 7, "y": 0}, "data": {"x": 2}}));
+    let refusal = theirs.when(batch([mine], None)).at(4).then_conflict(Reason::Conflict);
+    let entry = &refusal.resolution.expect("a conflict").conflicts[0];
+    assert_eq!((entry.path.as_str(), &entry.yours), ("/position", &json!({"x": 7, "y": 0})));
+}

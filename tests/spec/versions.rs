@@ -226,6 +226,14 @@ fn l11_attributes_and_the_viewport_only_if_they_are_named_and_settings_never() {
 }
 
 #[test]
+fn l11_a_restore_tells_of_each_id_once() {
+    let history = two().by("ada", [node_created("c", json!({"parentId": "b"}))]);
+    let (_, result) = result(&history.when(some(1, &["b", "c"], &[])));
+    let deleted: Vec<&str> = result.deleted.nodes.iter().map(|id| id.as_str()).collect();
+    assert_eq!(deleted, ["b", "c"]);
+}
+
+#[test]
 fn l11_others_since_the_clients_version_refuse_it_unless_it_overwrites() {
     let history = || two().by("bob", [node_moved("a", 5, 5)]).by("bob", [node_created("c", json!({}))]);
     let refusal = history().when(back_to(2)).at(2).then_conflict(Reason::Conflict);

@@ -16,7 +16,7 @@ use crate::domain::{
     batch_update::{batch_update, check_batch_update},
     command::OnConflict,
     conflict::HistoryMissing,
-    refusal::{Reason, Refusal},
+    refusal::{Conflict, Reason, Refusal},
 };
 
 /// One target.
@@ -104,15 +104,26 @@ impl Judgement<'_> {
             outcome = Outcome::Merged;
             let asked = changes.get(&entity).map_or(Asked::Nothing, |event| Asked::of(event));
             let overlap = self.overlap(entity, asked, writes);
+            let others = conflicts.told.len();
             match self.member.on_conflict {
                 OnConflict::Overwrite => {}
                 OnConflict::Reject => overlap.everything_touched(target.asked(), &mut conflicts),
                 OnConflict::Merge => overlap.same_fields(|write| write.is_theirs, &mut conflicts),
+            }
+            if let Named::Node(node) = target {
+                show_positions_whole(node, &mut conflicts.told[others..]);
             }
         }
         if conflicts.told.is_empty() {
             return Ok(Ok(outcome));
         }
         Ok(Err(self.conflict(Reason::Conflict, conflict_message(&conflicts), conflicts.told)))
+    }
+}
+
+/// A position is one field (rule D2), though an event may write one coordinate of it.
+fn show_positions_whole(node: &Node, conflicts: &mut [Conflict]) {
+    for conflict in conflicts.iter_mut().filter(|conflict| conflict.path.as_str() == "/position") {
+        conflict.yours = node.position().to_json();
     }
 }

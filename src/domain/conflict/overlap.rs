@@ -80,15 +80,23 @@ impl Conflicts {
         self.bytes += others.bytes;
     }
 
-    /// Adds conflicts that were reported before.
+    /// Adds conflicts that were reported before. Each path has one entry (rule D7): what several changes ask for at one
+    /// path becomes one value.
     pub(super) fn append_told(&mut self, others: Vec<Conflict>) {
-        self.found += others.len();
         for conflict in others {
             if self.is_full() {
-                return;
+                self.found += 1;
+                continue;
             }
             self.bytes += conflict.bytes();
-            self.told.push(conflict);
+            let Some(told) = self.told.iter_mut().find(|told| told.is_at(&conflict)) else {
+                self.found += 1;
+                self.told.push(conflict);
+                continue;
+            };
+            if let (Value::Object(all), Value::Object(more)) = (&mut told.yours, conflict.yours) {
+                all.extend(more);
+            }
         }
     }
 

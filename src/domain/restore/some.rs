@@ -36,6 +36,8 @@ pub(super) fn restore_some(
         Restoring { head, old, then: head.clone(), keys, left_alone: HashSet::new(), limits, result };
     restoring.run();
     let Restoring { then, keys, result, .. } = restoring;
+    // What goes with a node may be named too.
+    let keys = each_once(&keys);
     check_counts(head, &then, limits)?;
     result.tell(head, &then, &keys);
     Ok(net_events(head, &then, &keys, limits))

@@ -1,6 +1,6 @@
 //! Rules DS3, DS4 and DS9: what others did since the base.
 
-use dao_api::domain::{Document, OnConflict, Reason, Verdict};
+use dao_api::domain::{Document, OnConflict, Reason, Refusal, Verdict};
 use dao_projections::Event;
 use serde_json::{Value, json};
 
@@ -163,4 +163,27 @@ fn ds3_what_one_deleted_oneself_can_be_put_back() {
     let put_back = [node_created("b", json!({"data": {"label": "b"}})), edge_created("ab", "a", "b")];
     deleted().saves(3, base.clone()).own(&[4]).then_applied(put_back.clone());
     deleted().saves(3, base).named().then_applied(put_back);
+}
+
+#[test]
+fn d7_a_refused_save_names_each_path_once() {
+    let paths = |refusal: Refusal| -> Vec<(String, Value)> {
+        let conflicts = refusal.resolution.expect("a conflict").conflicts;
+        conflicts.into_iter().map(|told| (told.id, told.yours)).collect()
+    };
+    // Moved and changed by the saver, which are two changes.
+    let old = node("b", json!({"position": {"x": 9, "y": 9}, "data": {"label": "mine"}}));
+    let refusal = abab()
+        .by("bob", [edge_deleted("ab"), node_deleted("b")])
+        .saves(3, with_node(document(&abab().graph), old))
+        .then_refused(Reason::TargetDeleted);
+    let both = json!({"position": {"x": 9, "y": 9}, "data": {"label": "mine"}});
+    assert_eq!(paths(refusal), [("b".into(), both)]);
+    // Removed by the saver, and inside of another one that is.
+    let inside = || given([node_created("g", json!({})), node_created("n", json!({"parentId": "g"}))]);
+    let refusal = inside()
+        .by("bob", [node_updated("n", json!({"data": {"label": "bob"}}))])
+        .saves(2, without(document(&inside().graph), &["g", "n"]))
+        .then_refused(Reason::Conflict);
+    assert_eq!(paths(refusal), [("n".into(), Value::Null)]);
 }
