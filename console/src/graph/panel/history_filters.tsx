@@ -87,8 +87,11 @@ export function HistoryFilters({
           checked={filter.collapse}
           onChange={(event) => set({ collapse: event.target.checked })}
         />
-        collapse runs
+        group repeats
       </label>
+      <small className="quiet gp-filters-hint">
+        Groups: four or more alike by one person in a row are one line. Open it to see each.
+      </small>
       {filter.to !== null ? (
         <button type="button" className="link" onClick={() => set({ to: null })}>
           ↑ from now
