@@ -100,7 +100,7 @@ function Inspect({
   if (chosen === null) {
     const { nodes, edges, attributes } = view.snapshot
     const counts = { nodes: nodes.length, edges: edges.length }
-    if (version === 0) return <Empty title="This is before the first commit">The graph was empty.</Empty>
+    if (version === 0) return <Empty title="This is before the first commit">There was no graph yet.</Empty>
     return (
       <InspectGraph
         row={row}

@@ -257,7 +257,7 @@ test('k2_the_preview_of_a_restore_counts_what_is_restored', async () => {
   // What can't be done at all says why.
   await page.getByRole('button', { name: 'More about v2' }).click()
   const item = page.getByRole('menuitem', { name: /Restore this version/ })
-  expect(await item.textContent()).toContain('It is the version of now.')
+  expect(await item.textContent()).toContain('It is like this now.')
   expect(await item.getAttribute('aria-disabled')).toBe('true')
   await visitor.shot('graph_history_menu_now')
   expect(visitor.faults).toEqual([])
@@ -288,6 +288,33 @@ test('k1_times_are_named_in_words_and_told', async () => {
   const [below, above] = [(await title.boundingBox())!, (await toolbar.boundingBox())!]
   expect(below.y).toBeGreaterThanOrEqual(above.y + above.height)
   await visitor.shot('graph_problem')
+  expect(visitor.faults).toEqual([])
+  await visitor.close()
+})
+
+test('k8_exact_times_and_names_stand_where_they_are_read', async () => {
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  await visitor.goto('/graphs/example?node=refund')
+  await says(visitor, '.gp-writer', /ago.*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/)
+  await visitor.shot('graph_writers')
+  // The first version has one node: the rows of later ones have the names of now.
+  await visitor.goto('/graphs/example@1?tab=history')
+  await until('rows', async () => (await page.locator('.gp-row-what').count()) > 5)
+  const rows = (await page.locator('.gp-rows').textContent()) ?? ''
+  expect(rows).toContain('Tell the customer')
+  await visitor.shot('graph_history_old')
+  await visitor.goto('/graphs/example/compare/published..head')
+  await says(visitor, '.gp-counts', 'changed')
+  expect(await page.getByRole('combobox', { name: 'to' }).inputValue()).toBe('now')
+  await visitor.shot('graph_compare_now')
+
+  await stage.command('ada', 'bare', 'CREATE_GRAPH', { attributes: { title: 'Bare' } })
+  await visitor.goto('/graphs/bare')
+  await page.waitForSelector('.gp-empty')
+  expect(await page.locator('.gp-minimap').count()).toBe(0)
+  await page.getByRole('button', { name: 'More', exact: true }).click()
+  await visitor.shot('graph_bare')
   expect(visitor.faults).toEqual([])
   await visitor.close()
 })

@@ -219,7 +219,7 @@ function RowView({ operation, ...props }: HistoryProps & { operation: AuditedOpe
     {
       label: 'Restore this version…',
       run: () => onRestore(version),
-      why: version === head ? 'It is the version of now.' : whyNot,
+      why: version === head ? 'It is like this now.' : whyNot,
     },
   ]
   const open = (link: string): void => props.placed.open(link)

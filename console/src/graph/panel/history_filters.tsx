@@ -89,9 +89,7 @@ export function HistoryFilters({
         />
         group repeats
       </label>
-      <small className="quiet gp-filters-hint">
-        Groups: four or more alike by one person in a row are one line. Open it to see each.
-      </small>
+      <small className="quiet gp-filters-hint">Repeats: four or more alike in a row are one line.</small>
       {filter.to !== null ? (
         <button type="button" className="link" onClick={() => set({ to: null })}>
           ↑ from now

@@ -1,7 +1,7 @@
 /** Inspect with nothing chosen: the graph itself, and the commit that is shown. */
 import { useState } from 'react'
 import { Link } from 'wouter'
-import { count, counted, shortId } from '../../shared/format.ts'
+import { counted, shortId } from '../../shared/format.ts'
 import { JsonView } from '../../shared/json_view.tsx'
 import { compareLink, graphLink, operationLink } from '../../shared/links.ts'
 import { Time } from '../../shared/time.tsx'
@@ -39,7 +39,7 @@ export function InspectGraph({
       <dl className="gp-facts">
         <dt>Contents</dt>
         <dd>
-          {count(counts.nodes)} nodes, {count(counts.edges)} edges
+          {counted(counts.nodes, 'node')}, {counted(counts.edges, 'edge')}
         </dd>
         {labels.length > 0 && (
           <>
