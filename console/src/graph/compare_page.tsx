@@ -23,6 +23,7 @@ import { Past } from './past.ts'
 import { RestoreDialog } from './restore_dialog.tsx'
 import { getAuthors, getDifference, getRemovers, getRow, pastSource, type Removers } from './source.ts'
 import { labelOf, v } from './text.ts'
+import { undoLater } from './undo_later.ts'
 import { whyLocked } from './why_locked.ts'
 
 export function ComparePage({ id, from, to }: { id: string; from: string; to: string }) {
@@ -160,7 +161,10 @@ function Page({ id, from, to }: { id: string; from: string; to: string }) {
           version={data.difference.from}
           head={row.data?.version ?? data.difference.to}
           onClose={() => setRestoring(false)}
-          onDone={loaded.reload}
+          onDone={(done) => {
+            if (done !== null) undoLater(id, done, `Restore ${v(data.difference.from)}`)
+            loaded.reload()
+          }}
         />
       )}
       <ReceiptList id={id} />

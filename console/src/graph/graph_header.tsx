@@ -26,12 +26,14 @@ interface HeaderProps {
   version: number
   head: number
   isHead: boolean
+  /** The address names nothing that is there. */
+  isUnknown: boolean
   status: Status
   marks: readonly LabelMark[]
   menu: readonly MenuItem[]
 }
 
-export function GraphHeader({ id, row, placed, version, head, isHead, status, marks, menu }: HeaderProps) {
+export function GraphHeader({ id, row, placed, version, head, isHead, isUnknown, status, marks, menu }: HeaderProps) {
   const [, navigate] = useLocation()
   const title = row === undefined ? undefined : attributesOf(row).title
   const compareWith = isHead ? (marks[marks.length - 1]?.name ?? String(Math.max(0, head - 1))) : String(version)
@@ -48,7 +50,7 @@ export function GraphHeader({ id, row, placed, version, head, isHead, status, ma
       <h1>{title ?? id}</h1>
       {title !== undefined && <code className="quiet">{id}</code>}
       <CopyButton text={id} label="Copy the id" />
-      <AtPicker placed={placed} version={version} head={head} isHead={isHead} marks={marks} />
+      <AtPicker placed={placed} version={version} head={head} isHead={isHead} isUnknown={isUnknown} marks={marks} />
       <LiveBadge status={status} head={head} isTrashed={row?.trashed !== undefined} />
       <Here id={id} />
       <span className="gp-grow" />
@@ -66,8 +68,9 @@ function AtPicker({
   version,
   head,
   isHead,
+  isUnknown,
   marks,
-}: Pick<HeaderProps, 'placed' | 'version' | 'head' | 'isHead' | 'marks'>) {
+}: Pick<HeaderProps, 'placed' | 'version' | 'head' | 'isHead' | 'isUnknown' | 'marks'>) {
   const [text, setText] = useState('')
   const { go, place } = placed
   const names = useMemo(() => marks.map(({ name }) => name), [marks])
@@ -84,8 +87,10 @@ function AtPicker({
   return (
     <>
       <button type="button" className="gp-at-button" popoverTarget="gp-at">
-        <span aria-hidden="true">@</span> {isHead ? 'now' : (named ?? (version === 0 ? 'before v1' : v(version)))}
-        {named !== null && !isHead && <span className="quiet"> {v(version)}</span>} <span aria-hidden="true">▾</span>
+        <span aria-hidden="true">@</span>{' '}
+        {isUnknown ? place.at : isHead ? 'now' : (named ?? (version === 0 ? 'before v1' : v(version)))}
+        {named !== null && !isHead && !isUnknown && <span className="quiet"> {v(version)}</span>}{' '}
+        <span aria-hidden="true">▾</span>
       </button>
       <section id="gp-at" popover="auto" className="gp-at" aria-label="Version">
         <button type="button" className="menu-item" onClick={() => choose(() => go({ at: null }))}>

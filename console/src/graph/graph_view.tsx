@@ -23,6 +23,7 @@ import { type Move, type Placed, usePlace } from './place.ts'
 import { getCommit } from './source.ts'
 import { v } from './text.ts'
 import { TimeSlider } from './time_slider.tsx'
+import { takeUndo } from './undo_later.ts'
 import { useActs } from './use_acts.tsx'
 import { useGraphKeys } from './use_graph_keys.ts'
 import type { Head } from './use_head.ts'
@@ -79,6 +80,9 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
   const commit = useShownCommit(id, view?.version ?? version, view?.moment?.commit ?? null, isShown)
   // Nothing of the graph is there to be shown, nor is that a version of it.
   const notYet = travel.version === 0 && !travel.isMoving ? momentAt(at) : null
+  useEffect(() => {
+    if (head.graph?.id === id) takeUndo(head.graph)
+  }, [id, head.graph])
   const acts = useActs({ id, row, version, head: headVersion, isHead, isUnlocked, reload, placed, graph: head.graph })
   useGraphKeys({ placed, travel, version, isHead })
   const choose = useCallback((chosen: Move['chosen']) => go({ chosen: chosen ?? null, path: null }, true), [go])
@@ -96,6 +100,7 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
         version={version}
         head={pictureOfHead}
         isHead={isHead}
+        isUnknown={wantedError !== undefined}
         status={head.status}
         marks={marks}
         menu={acts.menu}

@@ -83,6 +83,11 @@ test('k1_find_open_scrub_blame_compare_restore_verify', async () => {
   const link = await page.locator('.gp-receipt a').getAttribute('href')
   expect(link).toMatch(/\/operations\/[0-9a-f-]{36}\?graph=example$/)
   expect(visitor.writes).toEqual(['POST /graphs/example/command'])
+  // On the page of the graph it is a step of undo.
+  await page.locator('.gp-head .gp-up').click()
+  const undo = page.getByRole('group', { name: 'Undo' }).getByRole('button', { name: 'Undo' })
+  await until('it can be undone', () => undo.isEnabled())
+  expect(await undo.getAttribute('title')).toBe('Restore v20')
 
   // Verify.
   await visitor.goto('/graphs/example?tab=proof')
@@ -284,6 +289,7 @@ test('k1_times_are_named_in_words_and_told', async () => {
   await says(visitor, '#gp-at-meant', 'There is no label nobody.')
   await field.press('Enter')
   await says(visitor, '.problem', 'LABEL_NOT_FOUND')
+  await says(visitor, '.gp-at-button', 'nobody')
   const [title, toolbar] = [page.locator('.problem-title'), page.locator('.gp-toolbar')]
   const [below, above] = [(await title.boundingBox())!, (await toolbar.boundingBox())!]
   expect(below.y).toBeGreaterThanOrEqual(above.y + above.height)

@@ -201,7 +201,7 @@ function Field({
                 </Link>
               )}
             </span>
-            <span className="gp-writer-line small-text quiet">{exactly(writer.timestamp)}</span>
+            <span className="gp-writer-line gp-writer-exact quiet">{exactly(writer.timestamp)}</span>
           </>
         )}
       </td>
