@@ -1,5 +1,6 @@
 /** What a restore is said to do, and what a list calls things. */
 import { describe, expect, test } from 'vitest'
+import { learnNames } from '../src/graph/describe.ts'
 import { restoreWords } from '../src/graph/restored.ts'
 import { namesOf } from '../src/graph/text.ts'
 import type { Difference } from '../src/graph/wire_types.ts'
@@ -51,6 +52,14 @@ describe('names and times of a list', () => {
       ['b', 'New'],
       ['ab', 'Begin → New'],
     ])
+  })
+
+  test('k7_what_is_in_neither_has_the_name_with_which_it_was_made', () => {
+    const names = new Map<string, string>()
+    learnNames([{ type: 'NodeDeleted', nodeId: 'a' }] as never, names)
+    learnNames([{ type: 'NodeRestored', node: { id: 'a', data: { label: 'Newer' } } }] as never, names)
+    learnNames([{ type: 'NodeCreated', node: { id: 'a', data: { label: 'Older' } } }] as never, names)
+    expect([...names]).toEqual([['a', 'Newer']])
   })
 
   test('k8_a_time_of_another_day_says_which', () => {

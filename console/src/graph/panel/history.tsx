@@ -14,7 +14,7 @@ import { stamp } from '../../shared/time.tsx'
 import { Empty, Loading, Menu, User } from '../../shared/ui.tsx'
 import { asApiError } from '../../shared/use_load.ts'
 import { exactly } from '../../shared/when.ts'
-import { contentOf, describe } from '../describe.ts'
+import { contentOf, describe, learnNames } from '../describe.ts'
 import { HistoryWindow } from '../history_window.ts'
 import type { Placed } from '../place.ts'
 import { type Line, linesOf, opOf } from '../runs.ts'
@@ -81,6 +81,16 @@ function Rows(props: HistoryProps & { filter: Filter }) {
   const { id, filter, version } = props
   const [, renew] = useReducer((count: number) => count + 1, 0)
   const [error, setError] = useState<ApiError | null>(null)
+  // What is neither in the version that is shown nor in that of now has the name with which it was made.
+  const learned = useRef(new Map<string, string>())
+  const { name: known } = props
+  const name = useCallback(
+    (of: string): string => {
+      const found = known(of)
+      return found === of ? (learned.current.get(of) ?? of) : found
+    },
+    [known],
+  )
   const [expanded, setExpanded] = useState<ReadonlySet<number>>(new Set())
   const rows = useMemo(
     () =>
@@ -90,6 +100,7 @@ function Rows(props: HistoryProps & { filter: Filter }) {
         const status = refused && kind !== 'content' ? null : 'completed'
         const page = await getOperations(id, { user, type, status, to }, cursor, limit, signal)
         const { operations, nextCursor } = page
+        for (const { events } of operations) learnNames(events, learned.current)
         const isWanted = (one: AuditedOperation): boolean => kind !== 'content' || contentOf(one.events) === 'content'
         return { rows: operations.filter(isWanted), nextCursor }
       }, opOf),
@@ -163,7 +174,14 @@ function Rows(props: HistoryProps & { filter: Filter }) {
       <ol style={{ height: virtual.getTotalSize() }} aria-label="Operations, newest first">
         {items.map(({ index, start, size }) => (
           <li key={index} style={{ transform: `translateY(${start}px)`, height: size }}>
-            <LineView line={lines[index]!} row={(at) => rows.row(at)} expanded={expanded} toggle={toggle} {...props} />
+            <LineView
+              line={lines[index]!}
+              row={(at) => rows.row(at)}
+              expanded={expanded}
+              toggle={toggle}
+              {...props}
+              name={name}
+            />
           </li>
         ))}
       </ol>
