@@ -13,7 +13,7 @@ const gzip = (path) => gzipSync(readFileSync(path), { level: 9 }).length
  * The plan was 220 kB with an SDK of 20 kB. The SDK has 40 kB, React 62 and React Flow 62: 164 kB that are not the console's.
  * The demo page is not counted: nobody loads it with the console.
  */
-const ALL = 260_000
+const ALL = 261_000
 const LIST = 110_000
 
 const files = readdirSync(assets).filter((name) => /\.(js|css)$/.test(name))

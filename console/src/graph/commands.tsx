@@ -2,11 +2,13 @@
 import type { Graph } from '@dao-api/client'
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from 'react'
 import { Link } from 'wouter'
-import type { ApiError } from '../shared/api.ts'
-import { shortId } from '../shared/format.ts'
+import { type ApiError, newOperationId } from '../shared/api.ts'
+import { sentence, shortId } from '../shared/format.ts'
+import { goesLater } from '../shared/goes_later.ts'
 import { command } from '../shared/graph_writes.ts'
 import { operationLink } from '../shared/links.ts'
 import { useUnlock } from '../shared/unlock.ts'
+import { asApiError } from '../shared/use_load.ts'
 import { useWrite } from '../shared/use_write.ts'
 import { v } from './text.ts'
 import { whenSettled } from './when_settled.ts'
@@ -24,7 +26,7 @@ interface Receipts {
   remove: (operationId: string) => void
 }
 
-const RECEIPTS_MAX = 4
+const RECEIPTS_MAX = 3
 const Context = createContext<Receipts>({ list: [], add: () => undefined, remove: () => undefined })
 
 export function ReceiptsProvider({ children }: { children: ReactNode }) {
@@ -40,33 +42,60 @@ export function ReceiptsProvider({ children }: { children: ReactNode }) {
 /** The latest writes of this page. */
 export function ReceiptList({ id }: { id: string }) {
   const { list, remove } = useContext(Context)
-  const [isUnlocked] = useUnlock(id)
   return (
     <div className="gp-receipts" role="status" aria-live="polite">
-      {list.map(({ operationId, text, tone, act }) => (
-        <p key={operationId} className={`gp-receipt gp-receipt-${tone}`}>
-          <span aria-hidden="true">{tone === 'ok' ? '✓' : '✕'}</span>
-          <span className="gp-receipt-text">{text}</span>
-          <Link href={operationLink(operationId, id)} title={operationId}>
-            operation {shortId(operationId)}
-          </Link>
-          {act !== undefined && isUnlocked && (
-            <button type="button" className="link" onClick={act.run}>
-              {act.label}
-            </button>
-          )}
-          <button type="button" className="icon small" aria-label="Dismiss" onClick={() => remove(operationId)}>
-            ✕
-          </button>
-        </p>
+      {list.map((receipt) => (
+        <ReceiptLine key={receipt.operationId} id={id} receipt={receipt} remove={remove} />
       ))}
     </div>
   )
 }
 
+function ReceiptLine({ id, receipt, remove }: { id: string; receipt: Receipt; remove: Receipts['remove'] }) {
+  const { operationId, text, tone, act } = receipt
+  const [isUnlocked] = useUnlock(id)
+  useEffect(
+    () => (tone === 'ok' ? goesLater('.gp-receipts', () => remove(operationId)) : undefined),
+    [operationId, tone, remove],
+  )
+  return (
+    <p className={`gp-receipt gp-receipt-${tone}`}>
+      <span aria-hidden="true">{tone === 'ok' ? '✓' : '✕'}</span>
+      <span className="gp-receipt-text">{text}</span>
+      <Link href={operationLink(operationId, id)} title={operationId}>
+        operation {shortId(operationId)}
+      </Link>
+      {act !== undefined && isUnlocked && (
+        <button
+          type="button"
+          className="link"
+          onClick={() => {
+            remove(operationId)
+            act.run()
+          }}
+        >
+          {act.label}
+        </button>
+      )}
+      <button type="button" className="icon small" aria-label="Dismiss" onClick={() => remove(operationId)}>
+        ✕
+      </button>
+    </p>
+  )
+}
+
+/** A commit that was made. */
+export interface Done {
+  readonly operationId: string
+  readonly version: number
+}
+
 interface Commands {
-  /** Sends one command. A failure is thrown and shown, and the same call again is safe: it has the same id. */
-  run: (type: string, payload: object, did: string) => Promise<void>
+  /**
+   * Sends one command. A failure is thrown and shown, and the same call again is safe: it has the same id. Null: nothing had
+   * to change. `undo` takes it back as the latest step of the page, and returns whether it was that.
+   */
+  run: (type: string, payload: object, did: string, undo?: (done: Done) => boolean) => Promise<Done | null>
   readonly error: ApiError | undefined
 }
 
@@ -74,23 +103,46 @@ interface Commands {
 export function useCommand(id: string): Commands {
   const { add } = useContext(Context)
   const { run, error } = useWrite()
+  const takeBack = useTakeBack(id)
   return {
-    run: (type, payload, did) =>
-      run(
+    run: async (type, payload, did, undo) => {
+      let done: Done | null = null
+      await run(
         async (operationId) => {
           const { outcome, version } = await command(id, type, payload, operationId)
-          const text = outcome === 'unchanged' ? `${did}: nothing to do` : `${did} in ${v(version)}`
-          add({ operationId, text, tone: 'ok' })
+          if (outcome === 'unchanged') return add({ operationId, text: `${did}: nothing to do`, tone: 'ok' })
+          const made = { operationId, version }
+          done = made
+          const act = { label: 'Undo', run: () => void (undo?.(made) || takeBack(made, did)) }
+          add({ operationId, text: `${did} in ${v(version)}`, tone: 'ok', act })
         },
         `${type} ${JSON.stringify(payload)}`,
-      ),
+      )
+      return done
+    },
     error,
+  }
+}
+
+/** Asks the server to take back one operation (U1). What it left alone is told. */
+function useTakeBack(id: string): (done: Done, did: string) => Promise<void> {
+  const { add } = useContext(Context)
+  return async (done, did) => {
+    const operationId = newOperationId()
+    try {
+      const { outcome, version } = await command(id, 'UNDO', { operations: [done] }, operationId)
+      const left = outcome === 'merged' ? ', except what others changed since' : ''
+      const text = outcome === 'unchanged' ? `${did}: taken back already` : `${did}: taken back in ${v(version)}${left}`
+      add({ operationId, text, tone: 'ok' })
+    } catch (failure) {
+      add({ operationId, text: `${did}: ${sentence(asApiError(failure).detail)}`, tone: 'bad' })
+    }
   }
 }
 
 /** Shows what becomes of edits on the canvas, also of those that are on their way when editing ends. */
 export function useEditReceipts(graph: Graph | null): void {
-  const { add, remove } = useContext(Context)
+  const { add } = useContext(Context)
   useEffect(() => {
     if (graph === null) return
     const stopSettled = graph.on('settled', ({ operationId, outcome }) => {
@@ -107,7 +159,6 @@ export function useEditReceipts(graph: Graph | null): void {
       const run = (): void => {
         try {
           refusal.retry('overwrite')
-          remove(operationId)
         } catch {
           // The graph was closed since: its client can't send it any more.
           add({ operationId, text: `${text} It can’t be sent again from here: edit it again.`, tone: 'bad' })
@@ -120,5 +171,5 @@ export function useEditReceipts(graph: Graph | null): void {
       stopRefused()
     }
     return () => whenSettled(graph, stop)
-  }, [graph, add, remove])
+  }, [graph, add])
 }

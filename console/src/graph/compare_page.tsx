@@ -10,7 +10,9 @@ import { compareLink, graphLink } from '../shared/links.ts'
 import { ProblemView } from '../shared/problem.tsx'
 import { CopyButton, Empty, Loading } from '../shared/ui.tsx'
 import { useUnlock } from '../shared/unlock.ts'
+import { UnlockDialog } from '../shared/unlock_dialog.tsx'
 import { useLoad } from '../shared/use_load.ts'
+import { addressOf, namedBy } from '../shared/when.ts'
 import { type Chosen, FlowCanvas } from './canvas/flow_canvas.tsx'
 import { ReceiptList, ReceiptsProvider } from './commands.tsx'
 import { type Comparison, compare, type Mark, neighbour, SIGNS, shown } from './compare.ts'
@@ -21,6 +23,8 @@ import { Past } from './past.ts'
 import { RestoreDialog } from './restore_dialog.tsx'
 import { getAuthors, getDifference, getRemovers, getRow, pastSource, type Removers } from './source.ts'
 import { labelOf, v } from './text.ts'
+import { undoLater } from './undo_later.ts'
+import { whyLocked } from './why_locked.ts'
 
 export function ComparePage({ id, from, to }: { id: string; from: string; to: string }) {
   return (
@@ -56,6 +60,7 @@ function Page({ id, from, to }: { id: string; from: string; to: string }) {
   const [key, setKey] = useState<string | null>(null)
   const [restoring, setRestoring] = useState(false)
   const [isUnlocked] = useUnlock(id)
+  const isLocked = !isUnlocked && whyLocked(row.data) !== null
   const step = useCallback((by: 1 | -1) => setKey((now) => neighbour(rows, now, by)?.key ?? null), [rows])
   useKeys([
     { keys: 'n', label: 'Next change', group: 'Compare', run: () => step(1) },
@@ -66,7 +71,7 @@ function Page({ id, from, to }: { id: string; from: string; to: string }) {
   useEffect(() => {
     document.title = `Compare ${from} with ${to} · ${id}`
   }, [id, from, to])
-  const names = ['head', ...(row.data ? labelMarks(row.data.labels).map(({ name }) => name) : [])]
+  const names = ['now', ...(row.data ? labelMarks(row.data.labels).map(({ name }) => name) : [])]
   return (
     <main className="gp gp-compare">
       <header className="gp-head">
@@ -124,8 +129,8 @@ function Page({ id, from, to }: { id: string; from: string; to: string }) {
               <div className="row">
                 <button
                   type="button"
-                  disabled={!isUnlocked || data.difference.from >= data.difference.to}
-                  title={isUnlocked ? undefined : 'Unlock editing first'}
+                  disabled={isLocked || data.difference.from >= data.difference.to}
+                  title={isLocked ? (whyLocked(row.data) ?? undefined) : undefined}
                   onClick={() => setRestoring(true)}
                 >
                   Restore {v(data.difference.from)}…
@@ -147,13 +152,19 @@ function Page({ id, from, to }: { id: string; from: string; to: string }) {
           </aside>
         </div>
       )}
-      {restoring && data !== undefined && (
+      {restoring && !isUnlocked && (
+        <UnlockDialog id={id} onUnlocked={() => undefined} onClose={() => setRestoring(false)} />
+      )}
+      {restoring && isUnlocked && data !== undefined && (
         <RestoreDialog
           id={id}
           version={data.difference.from}
           head={row.data?.version ?? data.difference.to}
           onClose={() => setRestoring(false)}
-          onDone={loaded.reload}
+          onDone={(done) => {
+            if (done !== null) undoLater(id, done, `Restore ${v(data.difference.from)}`)
+            loaded.reload()
+          }}
         />
       )}
       <ReceiptList id={id} />
@@ -195,11 +206,15 @@ function Side({
   names: readonly string[]
   onChange: (value: string) => void
 }) {
-  const [text, setText] = useState(value)
-  useEffect(() => setText(value), [value])
+  const said = value === 'head' ? 'now' : value
+  const [text, setText] = useState(said)
+  useEffect(() => setText(said), [said])
   const apply = (): void => {
-    const next = text.trim().replace(/^v(?=\d+$)/, '')
-    if (next !== '' && next !== value) onChange(next)
+    // As it stands there, it is what the address says: a time that was resolved is not to be read again.
+    const named = text === said ? null : namedBy(text, names.slice(1), Date.now())
+    const next = named === null ? value : addressOf(named)
+    if (next !== value) onChange(next)
+    else setText(said)
   }
   const list = `gp-names-${label}`
   return (

@@ -123,6 +123,15 @@ function one(event: WireEvent, name: (id: string) => string): string {
   }
 }
 
+/** The names with which nodes were made or brought back, by id; those of the newest events stay. */
+export function learnNames(events: readonly WireEvent[], names: Map<string, string>): void {
+  for (const event of events) {
+    if (event.type !== 'NodeCreated' && event.type !== 'NodeReplaced' && event.type !== 'NodeRestored') continue
+    const { id } = event.node as { id: string }
+    if (!names.has(id)) names.set(id, labelOf(event.node as { id: string }))
+  }
+}
+
 function titleOf(entity: unknown): string {
   return isObject(entity) && typeof entity.id === 'string' ? cut(labelOf(entity as { id: string }), 40) : ''
 }

@@ -1,6 +1,6 @@
 /** Title, where in time, who is here, and what one may do. */
 import type { Status } from '@dao-api/client'
-import { type FormEvent, useState } from 'react'
+import { type FormEvent, useMemo, useState } from 'react'
 import { Link, useLocation } from 'wouter'
 import { useClient } from '../shared/client.ts'
 import { count } from '../shared/format.ts'
@@ -10,10 +10,12 @@ import { attributesOf } from '../shared/types.ts'
 import { Status as Badge, CopyButton, Menu, type MenuItem, User } from '../shared/ui.tsx'
 import { useUnlock } from '../shared/unlock.ts'
 import { useLoad } from '../shared/use_load.ts'
+import { addressOf, exactly, type Named, namedBy } from '../shared/when.ts'
 import type { LabelMark } from './histogram.ts'
 import type { Placed } from './place.ts'
 import { getPresence } from './source.ts'
 import { v } from './text.ts'
+import { whyLocked } from './why_locked.ts'
 import type { GraphRow } from './wire_types.ts'
 
 interface HeaderProps {
@@ -24,12 +26,14 @@ interface HeaderProps {
   version: number
   head: number
   isHead: boolean
+  /** The address names nothing that is there. */
+  isUnknown: boolean
   status: Status
   marks: readonly LabelMark[]
   menu: readonly MenuItem[]
 }
 
-export function GraphHeader({ id, row, placed, version, head, isHead, status, marks, menu }: HeaderProps) {
+export function GraphHeader({ id, row, placed, version, head, isHead, isUnknown, status, marks, menu }: HeaderProps) {
   const [, navigate] = useLocation()
   const title = row === undefined ? undefined : attributesOf(row).title
   const compareWith = isHead ? (marks[marks.length - 1]?.name ?? String(Math.max(0, head - 1))) : String(version)
@@ -46,7 +50,7 @@ export function GraphHeader({ id, row, placed, version, head, isHead, status, ma
       <h1>{title ?? id}</h1>
       {title !== undefined && <code className="quiet">{id}</code>}
       <CopyButton text={id} label="Copy the id" />
-      <AtPicker placed={placed} version={version} head={head} isHead={isHead} marks={marks} />
+      <AtPicker placed={placed} version={version} head={head} isHead={isHead} isUnknown={isUnknown} marks={marks} />
       <LiveBadge status={status} head={head} isTrashed={row?.trashed !== undefined} />
       <Here id={id} />
       <span className="gp-grow" />
@@ -64,19 +68,18 @@ function AtPicker({
   version,
   head,
   isHead,
+  isUnknown,
   marks,
-}: Pick<HeaderProps, 'placed' | 'version' | 'head' | 'isHead' | 'marks'>) {
+}: Pick<HeaderProps, 'placed' | 'version' | 'head' | 'isHead' | 'isUnknown' | 'marks'>) {
   const [text, setText] = useState('')
   const { go, place } = placed
+  const names = useMemo(() => marks.map(({ name }) => name), [marks])
+  const meant = namedBy(text, names, Date.now())
   const submit = (event: FormEvent): void => {
     event.preventDefault()
-    const named = text
-      .trim()
-      .replace(/^v(?=[\d,]+$)/, '')
-      .replaceAll(',', '')
-    if (named === '') return
-    const time = /^\d{4}-/.test(named) ? Date.parse(named) : Number.NaN
-    go({ at: Number.isNaN(time) ? named : new Date(time).toISOString().replace('.000Z', 'Z') })
+    const meant = namedBy(text, names, Date.now())
+    if (meant === null) return
+    go({ at: meant.kind === 'head' ? null : addressOf(meant) })
     setText('')
     document.getElementById('gp-at')?.hidePopover()
   }
@@ -84,12 +87,14 @@ function AtPicker({
   return (
     <>
       <button type="button" className="gp-at-button" popoverTarget="gp-at">
-        <span aria-hidden="true">@</span> {isHead ? 'head' : (named ?? v(version))}
-        {named !== null && !isHead && <span className="quiet"> {v(version)}</span>} <span aria-hidden="true">▾</span>
+        <span aria-hidden="true">@</span>{' '}
+        {isUnknown ? place.at : isHead ? 'now' : (named ?? (version === 0 ? 'before v1' : v(version)))}
+        {named !== null && !isHead && !isUnknown && <span className="quiet"> {v(version)}</span>}{' '}
+        <span aria-hidden="true">▾</span>
       </button>
       <section id="gp-at" popover="auto" className="gp-at" aria-label="Version">
         <button type="button" className="menu-item" onClick={() => choose(() => go({ at: null }))}>
-          head <span className="quiet">{v(head)}, live</span>
+          now <span className="quiet">{v(head)}, live</span>
         </button>
         {[...marks].reverse().map(({ name, version: of }) => (
           <button key={name} type="button" className="menu-item" onClick={() => choose(() => go({ at: name }))}>
@@ -102,15 +107,40 @@ function AtPicker({
             <input
               value={text}
               onChange={(event) => setText(event.target.value)}
-              placeholder="1470, published, 2026-11-23 10:30"
+              placeholder="yesterday"
+              aria-describedby="gp-at-meant"
               spellCheck={false}
             />
           </label>
           <button type="submit">Go</button>
+          <small id="gp-at-meant" className="gp-at-meant quiet" role="status">
+            {meant === null ? (
+              <>
+                1470, published, yesterday, 2 hours ago, 2026-11-30, 2026-11-30 10:30. Times are local; a date is the
+                end of that day.
+              </>
+            ) : (
+              meantWords(meant, names)
+            )}
+          </small>
         </form>
       </section>
     </>
   )
+}
+
+/** What is about to be opened. */
+function meantWords(meant: Named, labels: readonly string[]): string {
+  switch (meant.kind) {
+    case 'head':
+      return 'The graph as it is now.'
+    case 'version':
+      return `Version ${v(meant.version)}.`
+    case 'time':
+      return `As it was on ${exactly(meant.at)}.`
+    case 'label':
+      return labels.includes(meant.name) ? `The label ${meant.name}.` : `There is no label ${meant.name}.`
+  }
 }
 
 function choose(act: () => void): void {
@@ -161,14 +191,7 @@ function Here({ id }: { id: string }) {
 export function UnlockButton({ id, row }: { id: string; row: GraphRow | undefined }) {
   const [isOpen, setOpen] = useUnlock(id)
   const { mode, userId } = useSession()
-  const why =
-    row?.access === 'read'
-      ? 'You may read this graph, not write it.'
-      : row?.trashed !== undefined
-        ? 'The graph is in the trash.'
-        : row !== undefined && attributesOf(row).readOnly
-          ? 'The graph is read-only.'
-          : null
+  const why = whyLocked(row)
   const who = mode === 'bearer' ? '' : ` as ${userId}`
   return (
     <button

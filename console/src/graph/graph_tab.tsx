@@ -1,5 +1,5 @@
 /** The tab that is open. */
-import type { Graph } from '@dao-api/client'
+import type { Graph, GraphSnapshot } from '@dao-api/client'
 import type { GraphFlow } from '@dao-api/react-flow'
 import { useCallback, useMemo } from 'react'
 import { Empty, Loading } from '../shared/ui.tsx'
@@ -10,7 +10,7 @@ import { InspectEntity } from './panel/inspect.tsx'
 import { InspectGraph } from './panel/inspect_graph.tsx'
 import { Proof } from './panel/proof.tsx'
 import type { Placed } from './place.ts'
-import { labelOf } from './text.ts'
+import { namesOf } from './text.ts'
 import type { View } from './use_view.ts'
 import type { Commit, GraphRow } from './wire_types.ts'
 
@@ -27,18 +27,21 @@ interface GraphTabProps {
   /** How often the history was replaced by another one. */
   replacements: number
   graph: Graph | null
+  /** The graph as it is now: it has names of what the view has not. */
+  now: GraphSnapshot
   commit: Commit | null
   flow: GraphFlow | null
-  onRestore: ((version: number) => void) | undefined
-  onLabel: ((version: number) => void) | undefined
+  onRestore: (version: number) => void
+  onLabel: (version: number) => void
+  whyNot: string | null
 }
 
 export function GraphTab(props: GraphTabProps) {
-  const { id, row, placed, view, version, head, replacements, commit, onRestore, onLabel } = props
-  const name = useNames(view)
+  const { id, row, placed, view, version, head, replacements, graph, now, commit, onRestore, onLabel, whyNot } = props
+  const name = useNames(view, now)
   switch (placed.place.tab) {
     case 'inspect':
-      return <Inspect {...props} />
+      return <Inspect {...props} name={name} />
     case 'history':
       return (
         <History
@@ -49,8 +52,10 @@ export function GraphTab(props: GraphTabProps) {
           replacements={replacements}
           here={view?.kind === 'past' ? commit : null}
           name={name}
+          graph={graph}
           onRestore={onRestore}
           onLabel={onLabel}
+          whyNot={whyNot}
         />
       )
     case 'conflicts':
@@ -62,7 +67,19 @@ export function GraphTab(props: GraphTabProps) {
   }
 }
 
-function Inspect({ id, row, placed, view, failed, version, head, graph, commit, flow }: GraphTabProps) {
+function Inspect({
+  id,
+  row,
+  placed,
+  view,
+  failed,
+  version,
+  head,
+  graph,
+  commit,
+  flow,
+  name,
+}: GraphTabProps & { name: (id: string) => string }) {
   const { chosen } = placed.place
   const meta = useCallback(
     (entity: string) => {
@@ -83,7 +100,7 @@ function Inspect({ id, row, placed, view, failed, version, head, graph, commit, 
   if (chosen === null) {
     const { nodes, edges, attributes } = view.snapshot
     const counts = { nodes: nodes.length, edges: edges.length }
-    if (version === 0) return <Empty title="This is before the first commit">The graph was empty.</Empty>
+    if (version === 0) return <Empty title="This is before the first commit">There was no graph yet.</Empty>
     return (
       <InspectGraph
         row={row}
@@ -92,6 +109,7 @@ function Inspect({ id, row, placed, view, failed, version, head, graph, commit, 
         version={version}
         counts={counts}
         attributes={attributes}
+        name={name}
       />
     )
   }
@@ -108,14 +126,9 @@ function Inspect({ id, row, placed, view, failed, version, head, graph, commit, 
   )
 }
 
-/** Names of what is shown, for sentences. */
-function useNames(view: View | null): (id: string) => string {
-  const { nodes, edges } = view?.snapshot ?? {}
-  const names = useMemo(() => {
-    const found = new Map<string, string>()
-    for (const edge of edges ?? []) found.set(edge.id, edge.id)
-    for (const node of nodes ?? []) found.set(node.id, labelOf(node))
-    return found
-  }, [nodes, edges])
+/** Names for sentences: those of what is shown, and else those of now. An edge without one is called by its ends. */
+function useNames(view: View | null, now: GraphSnapshot): (id: string) => string {
+  const shown = view?.snapshot
+  const names = useMemo(() => namesOf([now, ...(shown === undefined ? [] : [shown])]), [now, shown])
   return useCallback((id) => names.get(id) ?? id, [names])
 }

@@ -7,9 +7,10 @@ import type { ApiError } from '../shared/api.ts'
 import { useClient } from '../shared/client.ts'
 import { ProblemView, StaleNote } from '../shared/problem.tsx'
 import { spoken, Time } from '../shared/time.tsx'
-import { Loading } from '../shared/ui.tsx'
+import { Empty, Loading } from '../shared/ui.tsx'
 import { useUnlock } from '../shared/unlock.ts'
 import { useLoad } from '../shared/use_load.ts'
+import { exactly } from '../shared/when.ts'
 import { FlowCanvas } from './canvas/flow_canvas.tsx'
 import { OthersCursors } from './canvas/people.tsx'
 import { EditBridge, EditCursors, UndoButtons } from './edit_bridge.tsx'
@@ -22,11 +23,12 @@ import { type Move, type Placed, usePlace } from './place.ts'
 import { getCommit } from './source.ts'
 import { v } from './text.ts'
 import { TimeSlider } from './time_slider.tsx'
+import { takeUndo } from './undo_later.ts'
 import { useActs } from './use_acts.tsx'
 import { useGraphKeys } from './use_graph_keys.ts'
 import type { Head } from './use_head.ts'
 import { useTravel } from './use_travel.ts'
-import { usePast, useView, useWanted, type Wanted } from './use_view.ts'
+import { momentAt, usePast, useView, useWanted, type Wanted } from './use_view.ts'
 import type { Commit, GraphRow } from './wire_types.ts'
 
 /** With more nodes and edges than this, even a few commits may be megabytes. */
@@ -76,7 +78,12 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
   // What is not the picture waits until the picture is there.
   const isShown = view !== null
   const commit = useShownCommit(id, view?.version ?? version, view?.moment?.commit ?? null, isShown)
-  const acts = useActs({ id, row, version, head: headVersion, isHead, isUnlocked, reload, placed })
+  // Nothing of the graph is there to be shown, nor is that a version of it.
+  const notYet = travel.version === 0 && !travel.isMoving ? momentAt(at) : null
+  useEffect(() => {
+    if (head.graph?.id === id) takeUndo(head.graph)
+  }, [id, head.graph])
+  const acts = useActs({ id, row, version, head: headVersion, isHead, isUnlocked, reload, placed, graph: head.graph })
   useGraphKeys({ placed, travel, version, isHead })
   const choose = useCallback((chosen: Move['chosen']) => go({ chosen: chosen ?? null, path: null }, true), [go])
 
@@ -93,13 +100,24 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
         version={version}
         head={pictureOfHead}
         isHead={isHead}
+        isUnknown={wantedError !== undefined}
         status={head.status}
         marks={marks}
         menu={acts.menu}
       />
       {rowError !== undefined && <StaleNote error={rowError} asOf={<Time at={rowAsOf} />} onRetry={reload} />}
       {isTrashed && <TrashNote row={row} />}
-      {!isHead && !isTrashed && <PastNote version={version} commit={commit} placed={placed} />}
+      {!isHead && !isTrashed && notYet !== null && <NotYetNote moment={notYet} row={row} placed={placed} />}
+      {!isHead && !isTrashed && notYet === null && (
+        <PastNote
+          version={version}
+          commit={commit}
+          placed={placed}
+          moment={momentAt(at)}
+          onRestore={version > 0 && version < headVersion ? () => acts.restore(version) : null}
+          whyNot={acts.why}
+        />
+      )}
       <div className="gp-body">
         <div className={`gp-stage ${isOlder ? 'gp-stage-loading' : ''}`} aria-busy={viewed.isLoading || isOlder}>
           <Toolbar placed={placed} flow={editing} />
@@ -109,8 +127,11 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
             </ProblemView>
           )}
           {view === null && !error && <Loading what="the graph" />}
-          {view !== null && place.show === 'outline' && <OutlineView snapshot={view.snapshot} placed={placed} />}
-          {view !== null && place.show === 'canvas' && (
+          {view !== null && notYet !== null && <Empty title="The graph did not exist yet" />}
+          {view !== null && notYet === null && place.show === 'outline' && (
+            <OutlineView snapshot={view.snapshot} placed={placed} />
+          )}
+          {view !== null && notYet === null && place.show === 'canvas' && (
             <FlowCanvas
               nodes={editing === null ? view.snapshot.nodes : (editing.props.nodes as never)}
               edges={editing === null ? view.snapshot.edges : (editing.props.edges as never)}
@@ -136,10 +157,12 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
             head={headVersion}
             replacements={head.replacements}
             graph={head.graph}
+            now={head.snapshot}
             commit={commit}
             flow={editing}
             onRestore={acts.restore}
             onLabel={acts.label}
+            whyNot={acts.why}
           />
         </Panel>
       </div>
@@ -191,12 +214,50 @@ function useShownCommit(id: string, version: number, known: Commit | null, when:
   return isKnown ? known : data?.version === version ? data : null
 }
 
-function PastNote({ version, commit, placed }: { version: number; commit: Commit | null; placed: Placed }) {
+/** `moment`: the address names this time, and the version is the last one by then. */
+function PastNote({
+  version,
+  commit,
+  placed,
+  moment,
+  onRestore,
+  whyNot,
+}: {
+  version: number
+  commit: Commit | null
+  placed: Placed
+  moment: number | null
+  onRestore: (() => void) | null
+  whyNot: string | null
+}) {
   const when = commit?.version === version ? ` of ${spoken(commit.timestamp)}` : ''
   return (
-    <p className="gp-note" role="status">
+    <div className="gp-note" role="status">
       <span aria-hidden="true">⟲</span> You look at <strong>{v(version)}</strong>
-      {when} ·{' '}
+      {when}
+      {moment !== null && `, the latest on ${exactly(moment)}`} ·{' '}
+      <Link href={placed.to({ at: null })} className="gp-now">
+        back to now
+      </Link>
+      {onRestore !== null && whyNot === null && (
+        <>
+          {' '}
+          ·{' '}
+          <button type="button" className="link" onClick={onRestore}>
+            Restore this version…
+          </button>
+        </>
+      )}
+    </div>
+  )
+}
+
+/** The address names a time before the first commit. */
+function NotYetNote({ moment, row, placed }: { moment: number; row: GraphRow; placed: Placed }) {
+  return (
+    <p className="gp-note" role="status">
+      <span aria-hidden="true">⟲</span> The graph did not exist yet on <strong>{exactly(moment)}</strong>. It was made
+      on {exactly(row.createdAt)} by {row.createdBy} · <Link href={placed.to({ at: 1 })}>its first version</Link> ·{' '}
       <Link href={placed.to({ at: null })} className="gp-now">
         back to now
       </Link>

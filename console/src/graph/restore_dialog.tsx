@@ -3,8 +3,8 @@ import { useState } from 'react'
 import { ConfirmDialog } from '../shared/dialog.tsx'
 import { ProblemView } from '../shared/problem.tsx'
 import { useLoad } from '../shared/use_load.ts'
-import { useCommand } from './commands.tsx'
-import { compare } from './compare.ts'
+import { type Done, useCommand } from './commands.tsx'
+import { restoreWords } from './restored.ts'
 import { getDifference } from './source.ts'
 import { v } from './text.ts'
 
@@ -13,20 +13,21 @@ interface Props {
   version: number
   head: number
   onClose: () => void
-  onDone: () => void
+  /** It was restored: `label` names the step of undo. Null: nothing had to change. */
+  onDone: (done: Done | null) => void
+  /** Undo from the message that tells of it; without it, the server is asked to take back the operation. */
+  undo?: ((done: Done) => boolean) | undefined
 }
 
-export function RestoreDialog({ id, version, head, onClose, onDone }: Props) {
+export function RestoreDialog({ id, version, head, onClose, onDone, undo }: Props) {
   const command = useCommand(id)
-  const [attributes, setAttributes] = useState(false)
-  const { data } = useLoad(`restore ${id} ${version} ${head}`, (signal) =>
+  const [rest, setRest] = useState(false)
+  const { data, error } = useLoad(`restore ${id} ${version} ${head}`, (signal) =>
     getDifference(id, 'head', String(version), signal),
   )
-  const counts = data === undefined ? undefined : compare(data).counts
   const confirm = async (): Promise<void> => {
-    const include = attributes ? { include: ['attributes', 'viewport'] } : {}
-    await command.run('RESTORE_VERSION', { to: version, ...include }, `Restored ${v(version)}`)
-    onDone()
+    const include = rest ? { include: ['attributes', 'viewport'] } : {}
+    onDone(await command.run('RESTORE_VERSION', { to: version, ...include }, `Restored ${v(version)}`, undo))
     onClose()
   }
   return (
@@ -40,13 +41,15 @@ export function RestoreDialog({ id, version, head, onClose, onDone }: Props) {
         Nodes and edges become what they were in {v(version)}. This is one new commit after {v(head)}: nothing of the
         history is lost, and one undo takes it back.
       </p>
-      {counts !== undefined && (
-        <p>
-          It adds {counts.added}, removes {counts.removed}, changes {counts.changed} and moves {counts.moved}.
-        </p>
-      )}
+      <p role="status">
+        {data !== undefined
+          ? restoreWords(data, version, rest)
+          : error === undefined
+            ? 'Looking what it changes…'
+            : 'What it changes can’t be told now.'}
+      </p>
       <label className="check">
-        <input type="checkbox" checked={attributes} onChange={(event) => setAttributes(event.target.checked)} />
+        <input type="checkbox" checked={rest} onChange={(event) => setRest(event.target.checked)} />
         also title, tags and the other attributes, and the viewport
       </label>
       {command.error !== undefined && <ProblemView error={command.error} />}

@@ -1,5 +1,5 @@
 /** Short texts for nodes, edges and values. Pure; all of it ends up in text nodes. */
-import type { GraphEdge, GraphNode } from '@dao-api/client'
+import type { GraphEdge, GraphNode, GraphSnapshot } from '@dao-api/client'
 import { isObject } from '../shared/is_object.ts'
 
 /** A node or edge as the server or the fold has it. */
@@ -18,6 +18,22 @@ export function labelOf(entity: Entity): string {
   ]
   const found = fields.find((field) => typeof field === 'string' && field.trim() !== '')
   return typeof found === 'string' ? cut(found.trim(), LABEL_MAX) : entity.id
+}
+
+/** Names by id, those of later pictures first; an edge without a label is called by its ends. */
+export function namesOf(pictures: readonly Pick<GraphSnapshot, 'nodes' | 'edges'>[]): Map<string, string> {
+  const names = new Map<string, string>()
+  for (const { nodes } of pictures) for (const node of nodes) names.set(node.id, labelOf(node))
+  const isNode = new Set(names.keys())
+  for (const { edges } of pictures) {
+    for (const edge of edges) {
+      if (isNode.has(edge.id)) continue
+      const label = labelOf(edge)
+      const ends = [edge.source, edge.target].map((end) => cut(names.get(end) ?? end, 30)).join(' → ')
+      names.set(edge.id, label === edge.id ? ends : label)
+    }
+  }
+  return names
 }
 
 export function cut(text: string, max: number): string {

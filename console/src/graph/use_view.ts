@@ -36,6 +36,11 @@ function timeOf(at: string): number {
   return /^\d+$/.test(at) ? Number(at) : Date.parse(at)
 }
 
+/** The time that an address names; `null` if it names something else. */
+export function momentAt(at: string | null): number | null {
+  return at !== null && wantedOf(at, undefined) === 'time' ? timeOf(at) : null
+}
+
 /** The version that an address names. */
 export function useWanted(
   id: string,

@@ -156,8 +156,7 @@ function useMenu(unlocked: boolean, open: (what: Open) => void): (row: GraphRow)
     const item = (label: string, name: RowDialogName, allowed: boolean, danger = false): MenuItem => ({
       label,
       danger,
-      disabled: !allowed,
-      ...(allowed ? {} : { title: `You have ${row.access} on this graph.` }),
+      why: allowed ? null : `You have ${row.access} on this graph.`,
       run: () => open({ name, row }),
     })
     const look: MenuItem[] = [

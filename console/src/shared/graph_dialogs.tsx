@@ -28,7 +28,12 @@ export function CopyDialog({ row, version, onClose, onDone }: GraphDialogProps &
         />
       </Field>
       <Field label="Version" hint="A version, a label or a time. Empty: as it is now.">
-        <input value={at} placeholder="head" spellCheck={false} onChange={(event) => setAt(event.target.value)} />
+        <input
+          value={at}
+          placeholder="1470, published"
+          spellCheck={false}
+          onChange={(event) => setAt(event.target.value)}
+        />
       </Field>
       <label className="check">
         <input type="checkbox" checked={history} onChange={(event) => setHistory(event.target.checked)} />

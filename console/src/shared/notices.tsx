@@ -2,6 +2,7 @@
 import { type ReactNode, useSyncExternalStore } from 'react'
 import { Link } from 'wouter'
 import { shortId } from './format.ts'
+import { goesLater } from './goes_later.ts'
 import { operationLink } from './links.ts'
 import { CopyButton } from './ui.tsx'
 
@@ -18,7 +19,6 @@ interface Shown extends Notice {
 }
 
 const LONGEST = 4
-const SHOWN_MS = 12_000
 
 let shown: readonly Shown[] = []
 let next = 0
@@ -32,15 +32,7 @@ function set(list: readonly Shown[]): void {
 export function notify(notice: Notice): void {
   const key = next++
   set([...shown.slice(1 - LONGEST), { ...notice, key }])
-  dismissLater(key)
-}
-
-/** Not while somebody reads them. */
-function dismissLater(key: number): void {
-  setTimeout(() => {
-    if (document.querySelector('.notices:is(:hover, :focus-within)') === null) dismiss(key)
-    else dismissLater(key)
-  }, SHOWN_MS)
+  if (notice.tone !== 'bad') goesLater('.notices', () => dismiss(key))
 }
 
 function dismiss(key: number): void {

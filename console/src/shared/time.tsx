@@ -67,6 +67,10 @@ export function clock(at: number): string {
 /** 2026-11-30 12:03:09 in the reader's time zone. */
 export const absolute = (at: number): string => `${day(at)} ${clock(at)}`
 
+/** The time of today, the day and the time of any other day: for lists. */
+export const stamp = (at: number, from: number = Date.now()): string =>
+  day(at) === day(from) ? clock(at) : absolute(at)
+
 /** "Monday 12:03" within a week, else the date: for sentences. */
 export function spoken(at: number, from: number = Date.now()): string {
   const date = new Date(at)

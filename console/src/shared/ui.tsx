@@ -122,8 +122,8 @@ export interface MenuItem {
   label: ReactNode
   run(): void
   danger?: boolean
-  disabled?: boolean
-  title?: string
+  /** It can't be run now, because of this; shown below the label. */
+  why?: string | null
 }
 
 /** A button that opens a list of acts. */
@@ -138,7 +138,7 @@ export function Menu({ label, items, children }: { label: string; items: readonl
     menu.style.left = `${Math.max(8, Math.min(at.right - menu.offsetWidth, innerWidth - menu.offsetWidth - 8))}px`
   }
   const move = (by: number): void => {
-    const buttons = [...list.current!.querySelectorAll<HTMLButtonElement>('button:not(:disabled)')]
+    const buttons = [...list.current!.querySelectorAll<HTMLButtonElement>('button')]
     const now = buttons.indexOf(document.activeElement as HTMLButtonElement)
     buttons[(now + by + buttons.length) % buttons.length]?.focus()
   }
@@ -180,14 +180,15 @@ export function Menu({ label, items, children }: { label: string; items: readonl
             type="button"
             role="menuitem"
             className={item.danger === true ? 'menu-item danger-text' : 'menu-item'}
-            disabled={item.disabled}
-            title={item.title}
+            aria-disabled={item.why != null}
             onClick={() => {
+              if (item.why != null) return
               list.current!.hidePopover()
               item.run()
             }}
           >
-            {item.label}
+            <span>{item.label}</span>
+            {item.why != null && <small>{item.why}</small>}
           </button>
         ))}
       </div>

@@ -1,7 +1,9 @@
 /** A proxy in front of the server, at any prefix. The address of a page stays while the server is killed and started again. */
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
+import { join } from 'node:path'
 
 export interface Served {
   /** Without a slash at its end; the console is below `/console/`. */
@@ -15,6 +17,8 @@ export async function serve(apiPort: () => number, prefix = ''): Promise<Served>
   const server: Server = createServer((asked, answer) => {
     const path = new URL(asked.url!, 'http://x').pathname
     if (!path.startsWith(`${prefix}/`)) return void answer.writeHead(404).end()
+    const below = path.slice(prefix.length)
+    if (DIST !== undefined && below.startsWith('/console/')) return void console_(DIST, below, answer, apiPort())
     pass(asked, answer, apiPort(), prefix)
   })
   server.on('connection', (socket) => {
@@ -32,6 +36,30 @@ export async function serve(apiPort: () => number, prefix = ''): Promise<Served>
       server.close()
       await once(server, 'close')
     },
+  }
+}
+
+/** Set, the console is that of this folder instead of that in the program: after `npm run build`, without building the server. */
+const DIST = process.env.DAO_CONSOLE_DIST
+const TYPES: Readonly<Record<string, string>> = { js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' }
+
+/** As the server does it, with its headers. */
+async function console_(dist: string, path: string, answer: ServerResponse, port: number): Promise<void> {
+  const asset = /\/assets\/[^/]+\/([\w.-]+)$/.exec(path)?.[1]
+  try {
+    if (asset !== undefined) {
+      const bytes = readFileSync(join(dist, 'assets', asset))
+      answer.setHeader('Content-Type', TYPES[asset.split('.').pop()!] ?? 'text/plain')
+      return void answer.end(bytes)
+    }
+    const { headers } = await fetch(`http://127.0.0.1:${port}${path}`)
+    const policy = headers.get('content-security-policy')
+    if (policy !== null) answer.setHeader('Content-Security-Policy', policy)
+    answer.setHeader('Content-Type', 'text/html; charset=utf-8')
+    const up = '../'.repeat(path.split('/').length - 3) || './'
+    answer.end(readFileSync(join(dist, 'index.html'), 'utf8').replaceAll('"./assets/', `"${up}assets/dist/`))
+  } catch {
+    answer.writeHead(404).end()
   }
 }
 

@@ -46,6 +46,8 @@ export function MiniMap({ picture, colors }: { picture: Picture; colors: Colors 
     }
     void setCenter(point.x, point.y, { zoom: getZoom() })
   }
+  // Nothing has no bounds: what is seen of it can't be drawn.
+  if (picture.boxes.size === 0) return null
   return (
     <div className="gp-minimap" onPointerDown={go} onPointerMove={go}>
       <Painted paint={paint} className="gp-minimap-canvas" />

@@ -1,6 +1,7 @@
 // biome-ignore-all lint/a11y/useSemanticElements: a list that scrolls is a region with a name
 /** History: what happened, newest first, in windows (K3). Rows are virtual; pages are dropped when they are far away. */
 
+import type { Graph } from '@dao-api/client'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'react'
 import { Link } from 'wouter'
@@ -8,10 +9,12 @@ import type { ApiError } from '../../shared/api.ts'
 import { counted } from '../../shared/format.ts'
 import { compareLink, operationLink } from '../../shared/links.ts'
 import { ProblemView } from '../../shared/problem.tsx'
-import { clock, day, Time } from '../../shared/time.tsx'
+import { useSession } from '../../shared/session.ts'
+import { stamp } from '../../shared/time.tsx'
 import { Empty, Loading, Menu, User } from '../../shared/ui.tsx'
 import { asApiError } from '../../shared/use_load.ts'
-import { contentOf, describe } from '../describe.ts'
+import { exactly } from '../../shared/when.ts'
+import { contentOf, describe, learnNames } from '../describe.ts'
 import { HistoryWindow } from '../history_window.ts'
 import type { Placed } from '../place.ts'
 import { type Line, linesOf, opOf } from '../runs.ts'
@@ -39,8 +42,11 @@ interface HistoryProps {
   /** The commit of the past that is shown. */
   here: { version: number; timestamp: number } | null
   name: (id: string) => string
-  onRestore: ((version: number) => void) | undefined
-  onLabel: ((version: number) => void) | undefined
+  graph: Graph | null
+  onRestore: (version: number) => void
+  onLabel: (version: number) => void
+  /** Why neither can be done; null if they can. */
+  whyNot: string | null
 }
 
 export function History(props: HistoryProps) {
@@ -50,6 +56,14 @@ export function History(props: HistoryProps) {
   const seen = seenAfter(before, head, replacements)
   if (seen !== before) setSeen(seen)
   const newer = head - seen.version
+  // What this user writes is shown at once; what others write waits, so that nobody loses the place.
+  const { graph } = props
+  const { userId } = useSession()
+  const [own, setOwn] = useState(0)
+  useEffect(() => graph?.on('commit', (commit) => commit.userId === userId && setOwn(commit.version)), [graph, userId])
+  useEffect(() => {
+    if (own > seen.version && own <= head) setSeen({ version: head, replacements })
+  }, [own, seen.version, head, replacements])
   return (
     <div className="gp-history">
       <HistoryFilters filter={filter} setFilter={setFilter} here={props.here} />
@@ -67,6 +81,16 @@ function Rows(props: HistoryProps & { filter: Filter }) {
   const { id, filter, version } = props
   const [, renew] = useReducer((count: number) => count + 1, 0)
   const [error, setError] = useState<ApiError | null>(null)
+  // What is neither in the version that is shown nor in that of now has the name with which it was made.
+  const learned = useRef(new Map<string, string>())
+  const { name: known } = props
+  const name = useCallback(
+    (of: string): string => {
+      const found = known(of)
+      return found === of ? (learned.current.get(of) ?? of) : found
+    },
+    [known],
+  )
   const [expanded, setExpanded] = useState<ReadonlySet<number>>(new Set())
   const rows = useMemo(
     () =>
@@ -76,6 +100,7 @@ function Rows(props: HistoryProps & { filter: Filter }) {
         const status = refused && kind !== 'content' ? null : 'completed'
         const page = await getOperations(id, { user, type, status, to }, cursor, limit, signal)
         const { operations, nextCursor } = page
+        for (const { events } of operations) learnNames(events, learned.current)
         const isWanted = (one: AuditedOperation): boolean => kind !== 'content' || contentOf(one.events) === 'content'
         return { rows: operations.filter(isWanted), nextCursor }
       }, opOf),
@@ -149,7 +174,14 @@ function Rows(props: HistoryProps & { filter: Filter }) {
       <ol style={{ height: virtual.getTotalSize() }} aria-label="Operations, newest first">
         {items.map(({ index, start, size }) => (
           <li key={index} style={{ transform: `translateY(${start}px)`, height: size }}>
-            <LineView line={lines[index]!} row={(at) => rows.row(at)} expanded={expanded} toggle={toggle} {...props} />
+            <LineView
+              line={lines[index]!}
+              row={(at) => rows.row(at)}
+              expanded={expanded}
+              toggle={toggle}
+              {...props}
+              name={name}
+            />
           </li>
         ))}
       </ol>
@@ -191,7 +223,7 @@ function LineView({
 }
 
 function RowView({ operation, ...props }: HistoryProps & { operation: AuditedOperation }) {
-  const { id, placed, version: here, head, name, onRestore, onLabel } = props
+  const { id, placed, version: here, head, name, onRestore, onLabel, whyNot } = props
   const { version, status, userId, timestamp, operationId, undoneBy } = operation
   if (status !== 'completed') return <RefusedRow id={id} operation={operation} />
   const isHere = version === here
@@ -201,12 +233,11 @@ function RowView({ operation, ...props }: HistoryProps & { operation: AuditedOpe
       : []),
     { label: 'Compare with now', run: () => open(compareLink(id, version, 'head')) },
     { label: 'Open the operation', run: () => open(operationLink(operationId, id, version)) },
-    { label: 'Label this version…', run: () => onLabel?.(version), disabled: onLabel === undefined, title: LOCKED },
+    { label: 'Label this version…', run: () => onLabel(version), why: whyNot },
     {
       label: 'Restore this version…',
-      run: () => onRestore?.(version),
-      disabled: onRestore === undefined || version === head,
-      title: LOCKED,
+      run: () => onRestore(version),
+      why: version === head ? 'It is like this now.' : whyNot,
     },
   ]
   const open = (link: string): void => props.placed.open(link)
@@ -218,8 +249,8 @@ function RowView({ operation, ...props }: HistoryProps & { operation: AuditedOpe
           {v(version)}
         </Link>
         <User id={userId} />
-        <span className="quiet small-text gp-row-time" title={new Date(timestamp).toISOString()}>
-          {day(timestamp) === day(Date.now()) ? clock(timestamp) : <Time at={timestamp} />}
+        <span className="quiet small-text gp-row-time" title={exactly(timestamp)}>
+          {stamp(timestamp)}
         </span>
         <Menu label={`More about ${v(version)}`} items={items} />
       </span>
@@ -232,8 +263,6 @@ function RowView({ operation, ...props }: HistoryProps & { operation: AuditedOpe
   )
 }
 
-const LOCKED = 'Unlock editing first'
-
 function RefusedRow({ id, operation }: { id: string; operation: AuditedOperation }) {
   const { userId, commandType, timestamp, operationId, error, version } = operation
   const conflict = error?.resolution?.conflicts[0]
@@ -245,7 +274,7 @@ function RefusedRow({ id, operation }: { id: string; operation: AuditedOperation
         </b>
         <User id={userId} />
         <span className="quiet small-text gp-row-time">
-          at {v(version)}, {clock(timestamp)}
+          at {v(version)}, {stamp(timestamp)}
         </span>
       </span>
       <span className="gp-row-what">

@@ -87,8 +87,9 @@ export function HistoryFilters({
           checked={filter.collapse}
           onChange={(event) => set({ collapse: event.target.checked })}
         />
-        collapse runs
+        group repeats
       </label>
+      <small className="quiet gp-filters-hint">Repeats: four or more alike in a row are one line.</small>
       {filter.to !== null ? (
         <button type="button" className="link" onClick={() => set({ to: null })}>
           ↑ from now

@@ -10,6 +10,7 @@ import { ProblemView } from '../../shared/problem.tsx'
 import { Time } from '../../shared/time.tsx'
 import { CopyButton, Empty, User } from '../../shared/ui.tsx'
 import { useLoad } from '../../shared/use_load.ts'
+import { exactly } from '../../shared/when.ts'
 import { edgeLabel } from '../canvas/elements.ts'
 import { covers, fieldsOf, valueAt, type Writer, writersOf } from '../fields.ts'
 import type { Placed } from '../place.ts'
@@ -98,7 +99,7 @@ function Entity(props: InspectProps & { kind: 'node' | 'edge'; entity: GraphNode
             <>
               {' '}
               last written in <Link href={placed.to({ at: facts.version })}>{v(facts.version)}</Link>{' '}
-              <Time at={facts.updatedAt} />
+              <Time at={facts.updatedAt} /> ({exactly(facts.updatedAt)})
             </>
           )}
         </p>
@@ -200,6 +201,7 @@ function Field({
                 </Link>
               )}
             </span>
+            <span className="gp-writer-line gp-writer-exact quiet">{exactly(writer.timestamp)}</span>
           </>
         )}
       </td>

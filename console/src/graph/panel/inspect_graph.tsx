@@ -1,12 +1,13 @@
 /** Inspect with nothing chosen: the graph itself, and the commit that is shown. */
 import { useState } from 'react'
 import { Link } from 'wouter'
-import { count, counted, shortId } from '../../shared/format.ts'
+import { counted, shortId } from '../../shared/format.ts'
 import { JsonView } from '../../shared/json_view.tsx'
 import { compareLink, graphLink, operationLink } from '../../shared/links.ts'
 import { Time } from '../../shared/time.tsx'
 import { attributesOf } from '../../shared/types.ts'
 import { CopyButton, Tag, User } from '../../shared/ui.tsx'
+import { zone } from '../../shared/when.ts'
 import { describe } from '../describe.ts'
 import type { Placed } from '../place.ts'
 import { v } from '../text.ts'
@@ -19,6 +20,7 @@ export function InspectGraph({
   version,
   counts,
   attributes,
+  name,
 }: {
   row: GraphRow
   placed: Placed
@@ -26,17 +28,18 @@ export function InspectGraph({
   version: number
   counts: { nodes: number; edges: number }
   attributes: Readonly<Record<string, unknown>>
+  name: (id: string) => string
 }) {
   const { description, tags, owner } = attributesOf({ attributes })
   const labels = Object.entries(row.labels).filter(([, label]) => label.version === version)
   return (
     <div className="gp-inspect">
-      {commit !== null && <CommitCard commit={commit} placed={placed} />}
+      {commit !== null && <CommitCard commit={commit} placed={placed} name={name} />}
       {description !== undefined && <p className="gp-description">{description}</p>}
       <dl className="gp-facts">
         <dt>Contents</dt>
         <dd>
-          {count(counts.nodes)} nodes, {count(counts.edges)} edges
+          {counted(counts.nodes, 'node')}, {counted(counts.edges, 'edge')}
         </dd>
         {labels.length > 0 && (
           <>
@@ -100,7 +103,7 @@ export function InspectGraph({
   )
 }
 
-function CommitCard({ commit, placed }: { commit: Commit; placed: Placed }) {
+function CommitCard({ commit, placed, name }: { commit: Commit; placed: Placed; name: (id: string) => string }) {
   const { version, userId, timestamp, commandType, outcome, operationId } = commit
   const [open, setOpen] = useState(false)
   return (
@@ -108,9 +111,9 @@ function CommitCard({ commit, placed }: { commit: Commit; placed: Placed }) {
       <h2>
         {v(version)} <User id={userId} />
       </h2>
-      <p>{describe(commit)}</p>
+      <p>{describe(commit, name)}</p>
       <p className="quiet small-text">
-        <Time at={timestamp} exact /> · {commandType} · {outcome} ·{' '}
+        <Time at={timestamp} exact /> {zone(timestamp)} · {commandType} · {outcome} ·{' '}
         {operationId !== null && <Link href={operationLink(operationId, placed.place.id, version)}>operation</Link>}
         {version > 1 && (
           <>

@@ -16,6 +16,9 @@ type Line = { commits: number; of: number } | Verified
 export function Proof({ id, row }: { id: string; row: GraphRow }) {
   return (
     <div className="gp-proof">
+      <p>
+        Proof that nobody altered the history since: verify it, compare it with a hash noted before, or keep a copy.
+      </p>
       <Verify id={id} />
       <NotedHash id={id} row={row} />
       <Download id={id} />

@@ -218,6 +218,11 @@ export interface Graph extends Writes<Sent> {
   /** `null` if there is nothing to take back, or the graph is closed. */
   undo(): Promise<UndoOutcome> | null
   redo(): Promise<UndoOutcome> | null
+  /**
+   * Makes an operation the latest step of undo that was sent otherwise than by this graph: over HTTP, such as a
+   * `RESTORE_VERSION`. `version` is that of its commit, as its answer says.
+   */
+  addUndoStep(operation: { operationId: string; version: number }, label: string): void
   readonly history: UndoState
   subscribeHistory(listener: () => void): () => void
   on<E extends keyof GraphEvents>(event: E, listener: (value: GraphEvents[E]) => void): () => void

@@ -156,6 +156,10 @@ export class GraphShell implements Graph {
     return this.#reverse('redo')
   }
 
+  addUndoStep(operation: { operationId: string; version: number }, label: string): void {
+    this.step({ type: 'did', ...operation, label })
+  }
+
   #reverse(type: 'undo' | 'redo'): Promise<UndoOutcome> | null {
     const count = this.#isEnded ? 0 : this.machine.idsNeeded(type)
     if (count === 0) return null

@@ -108,6 +108,13 @@ function enqueue(m: MachineState, out: Out, pending: Pending): void {
   if (m.queue.has(pending)) out.keep(m, { put: 'operation', operation: pending.stored })
 }
 
+/** An operation that was sent otherwise, and has its commit, is the latest step. */
+export function did(m: MachineState, out: Out, operationId: string, version: number, label: string): void {
+  m.undo.edited(operationId, label, null)
+  m.undo.reached(operationId, version)
+  keepHistory(m, out)
+}
+
 /** How many operation ids the next undo or redo needs. */
 export function idsNeeded(m: MachineState, direction: 'undo' | 'redo'): number {
   const step = m.undo.last(direction)

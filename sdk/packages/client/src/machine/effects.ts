@@ -47,6 +47,8 @@ export type Input =
     }
   /** Takes back the latest step, or puts back the latest that was taken back. As many ids as `idsNeeded` says. */
   | { readonly type: 'undo' | 'redo'; readonly operationIds: readonly string[] }
+  /** The user did this otherwise than by `act`, and it has its commit: it is the latest step from now on. */
+  | { readonly type: 'did'; readonly operationId: string; readonly version: number; readonly label: string }
   /** How undo is predicted is there from now on: see `provideUndo`. */
   | { readonly type: 'learned' }
   /** Time has passed: see `wakeAt` of the machine. */

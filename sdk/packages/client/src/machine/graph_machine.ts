@@ -16,7 +16,7 @@
 import type { Access, EntityMeta, GraphSnapshot, UndoState } from '../api.ts'
 import { fromState, type GraphState } from '../model/index.ts'
 import { acknowledged, complained, reverted } from './answers.ts'
-import { act, actAgain, idsNeeded, learn, reverse } from './edits.ts'
+import { act, actAgain, did, idsNeeded, learn, reverse } from './edits.ts'
 import type { Effect, Input, StoredGraph } from './effects.ts'
 import { disconnect, markUnseen, subscribe, sync, update } from './follow.ts'
 import type { GraphFrame } from './frames.ts'
@@ -69,6 +69,9 @@ export class GraphMachine {
       case 'undo':
       case 'redo':
         reverse(m, out, input.type, input.operationIds)
+        break
+      case 'did':
+        did(m, out, input.operationId, input.version, input.label)
         break
       case 'learned':
         learn(m, out)

@@ -229,6 +229,31 @@ describe('U13: undo', () => {
     ])
   })
 
+  test('U13 what was sent otherwise is a step, also before its commit is known here', () => {
+    for (const isEarly of [true, false]) {
+      const driver = new Driver().live(1, [node('a', { data: { title: 'now' } })])
+      const edit = driver.title('mine')
+      driver.commit(2, edit, [titled('mine')])
+      const restore = '0192f0c1-0000-7000-8000-00000000000a'
+      const told = () => driver.step({ type: 'did', operationId: restore, version: 3, label: 'Restore v1' })
+      if (isEarly) told()
+      driver.commit(3, restore, [titled('now')])
+      if (!isEarly) told()
+      expect(driver.machine.history).toMatchObject({ canUndo: true, undoLabel: 'Restore v1' })
+      driver.sent = []
+      const undo = driver.undo()
+      expect(driver.sent).toMatchObject([
+        {
+          operationId: undo,
+          command: { type: 'UNDO', payload: { operations: [{ operationId: restore, version: 3 }] } },
+        },
+      ])
+      driver.commit(4, undo, [titled('mine')])
+      expect(driver.shownTitle()).toBe('mine')
+      expect(driver.machine.history).toMatchObject({ canUndo: true, canRedo: true, redoLabel: 'Restore v1' })
+    }
+  })
+
   test('U13 the undo of a refused command is dropped silently', () => {
     const driver = new Driver().live(1)
     const id = driver.title('mine')

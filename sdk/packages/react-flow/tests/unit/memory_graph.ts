@@ -58,6 +58,7 @@ export class MemoryGraph implements Graph {
   history = { canUndo: false, canRedo: false, undoLabel: null, redoLabel: null }
   ready: Promise<void> = Promise.resolve()
   undone = 0
+  addUndoStep(): void {}
   closed = false
   released = 0
   #snapshot: GraphSnapshot
