@@ -339,21 +339,24 @@ pub(super) async fn s6_one_busy_graph_goes_out_in_runs(server: Server) {
     subscribe(&server, "s", json!({})).await;
     batch(&server, "busy", "n", 900).await;
     create(&server, "quiet", "n").await;
-    let (mut busy, mut answers) = (Vec::new(), 0);
+    let (mut busy, mut answers, mut quiet_at) = (Vec::new(), 0, None);
     while busy.len() < 900 {
         let deliveries = next(&server, "s", "max=300").await;
         assert!(deliveries.len() <= 300);
         answers += 1;
-        if answers == 1 {
-            assert!(keys(&deliveries).contains(&("quiet".to_owned(), 1)), "others have their turn");
+        if keys(&deliveries).contains(&("quiet".to_owned(), 1)) {
+            quiet_at = Some(answers);
         }
         let (run, others): (Vec<Value>, Vec<Value>) =
             deliveries.into_iter().partition(|delivery| key(delivery).0 == "busy");
         busy.extend(run.iter().map(|delivery| key(delivery).1));
-        // The last of a run stands for all of it.
-        assert_eq!(ack(&server, "s", &run[run.len() - 1..]).await, 1);
+        // The last of a run stands for all of it. An answer does not wait for what is read slowly: it may have none.
+        if let Some(last) = run.last() {
+            assert_eq!(ack(&server, "s", std::slice::from_ref(last)).await, 1);
+        }
         ack(&server, "s", &others).await;
     }
+    assert!(quiet_at.is_some_and(|at| at <= 2), "others have their turn: {quiet_at:?}");
     assert_eq!(busy, (1..=900).collect::<Vec<_>>(), "in order, each once");
     assert!(answers <= 6, "{answers} answers for 900 commits");
     assert_eq!(server.read("/subscriptions/s").await["lagCommits"], 0);
