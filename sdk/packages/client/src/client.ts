@@ -5,7 +5,8 @@ import { json } from './codec.ts'
 import { Connection } from './connection.ts'
 import type { Device, DeviceSource } from './device.ts'
 import { type Environment, surroundings } from './environment.ts'
-import { GraphShell, type Host } from './graph.ts'
+import { GraphShell } from './graph.ts'
+import type { Host } from './host.ts'
 import { uuidV7 } from './ids.ts'
 import type { Change } from './machine/effects.ts'
 import type { GraphFrame, ServerFrame, Welcome } from './machine/frames.ts'
@@ -41,7 +42,7 @@ export class ClientShell implements Client {
   /** Looks for queues: one at a time. */
   #looked: Promise<void> = Promise.resolve()
   readonly #stopListening: () => void
-  readonly #host: Host
+  readonly #host: Host<GraphShell>
 
   constructor(options: ClientOptions, environment: Environment) {
     this.#options = options
@@ -151,7 +152,7 @@ export class ClientShell implements Client {
     for (const graph of [...this.#graphs.values()]) visit(graph)
   }
 
-  #makeHost(isKept: boolean): Host {
+  #makeHost(isKept: boolean): Host<GraphShell> {
     return {
       environment: this.#environment,
       isKept,

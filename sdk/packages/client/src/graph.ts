@@ -9,7 +9,6 @@ import type {
   GraphEvents,
   GraphNode,
   GraphSnapshot,
-  JsonObject,
   Presence,
   Sent,
   Status,
@@ -19,7 +18,7 @@ import type {
 } from './api.ts'
 import { actOptions, batchOf, writes } from './commands.ts'
 import { Emitter, Emitters } from './emitter.ts'
-import type { Environment } from './environment.ts'
+import type { Host } from './host.ts'
 import { uuidV7 } from './ids.ts'
 import type { ActOptions, Change, Effect, Input, RefusalData } from './machine/effects.ts'
 import type { GraphFrame } from './machine/frames.ts'
@@ -32,28 +31,6 @@ import { labelOf } from './refused.ts'
 import { isSameStatus, statusOf } from './status.ts'
 import { isUndoKnown, loadUndo } from './undo_model.ts'
 
-/** What a graph needs of its client. */
-export interface Host {
-  readonly environment: Environment
-  /** Whether changes are to be told to {@link write}. */
-  readonly isKept: boolean
-  /** Refusals that nobody listened for, of all graphs, by operation: of a page that was left, or of edits before a reload. */
-  readonly untold: Map<string, { readonly graphId: string; readonly refusal: RefusalData }>
-  clientId(): string
-  connection(): Status['connection']
-  send(frame: JsonObject): void
-  reconnect(): void
-  /** The graph is followed. */
-  proven(): void
-  /** Resolves when the changes outlive the program. */
-  write(graphId: string, changes: readonly Change[]): Promise<void>
-  isDurable(): boolean
-  /** Nobody holds the graph any longer. */
-  closed(graph: GraphShell): void
-  changed(graph: GraphShell): void
-  inspect(graphId: string, input: Input, effects: readonly Effect[]): void
-}
-
 export class GraphShell implements Graph {
   readonly id: string
   readonly machine: GraphMachine
@@ -64,7 +41,7 @@ export class GraphShell implements Graph {
   /** Whether what the device keeps is taken up: it is not followed before. */
   isLoaded = false
   #isEnded = false
-  readonly #host: Host
+  readonly #host: Host<GraphShell>
   readonly #outcomes: Outcomes
   readonly #pictures: Emitter = new Emitter()
   readonly #statuses: Emitter = new Emitter()
@@ -83,7 +60,7 @@ export class GraphShell implements Graph {
   /** Operations that the device has not written yet. */
   readonly #unwritten = new Set<string>()
 
-  constructor(id: string, host: Host) {
+  constructor(id: string, host: Host<GraphShell>) {
     this.id = id
     this.#host = host
     this.machine = new GraphMachine({ graphId: id, clientId: host.clientId(), isKept: host.isKept })
@@ -365,9 +342,8 @@ export class GraphShell implements Graph {
 
   #tellUntold(): void {
     if (this.#isEnded || !this.#events.has('refused')) return
-    const { untold } = this.#host
-    for (const { graphId, refusal } of [...untold.values()]) {
-      if (graphId === this.id && untold.delete(refusal.operationId)) this.#tellRefused(refusal)
+    for (const { graphId, refusal } of [...this.#host.untold.values()]) {
+      if (graphId === this.id && this.#host.untold.delete(refusal.operationId)) this.#tellRefused(refusal)
     }
   }
 
@@ -398,9 +374,8 @@ export class GraphShell implements Graph {
   }
 
   #makeStatus(): Status {
-    const host = this.#host
-    const isSafe = host.isKept && host.isDurable() && this.#unwritten.size === 0
-    return statusOf(this.machine, this.#isEnded ? 'closed' : host.connection(), this.#shownPoint, isSafe)
+    const isSafe = this.#host.isKept && this.#host.isDurable() && this.#unwritten.size === 0
+    return statusOf(this.machine, this.#isEnded ? 'closed' : this.#host.connection(), this.#shownPoint, isSafe)
   }
 
   #store(changes: readonly Change[]): void {
