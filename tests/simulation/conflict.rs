@@ -221,8 +221,13 @@ impl Judge<'_> {
             }
             outcome = "merged";
             let own = events.iter().find(|event| about(event) == *target);
+            // A position is one field (D2), though an event may write one coordinate of it.
+            let asked_at = |event, path: &str| match target {
+                Subject::Node(_) if path == "/position" => named["position"].clone(),
+                _ => written(event, path),
+            };
             let fields: Vec<(String, Value)> = own.map_or(vec![], |event| {
-                paths(event).into_iter().map(|path| (path.clone(), written(event, &path))).collect()
+                paths(event).into_iter().map(|path| (path.clone(), asked_at(event, &path))).collect()
             });
             conflicts.extend(match asked.on_conflict {
                 "overwrite" => vec![],
