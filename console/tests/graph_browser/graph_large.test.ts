@@ -152,7 +152,7 @@ test('k3_k4_a_long_history_is_asked_for_and_drawn_in_windows', async () => {
   await visitor.goto('/graphs/long?tab=history')
   await page.waitForSelector('.gp-run, .gp-row')
   const rows = () => page.locator('.gp-rows li').count()
-  await page.getByLabel('collapse runs').uncheck()
+  await page.getByLabel('group repeats').uncheck()
   await page.waitForSelector('.gp-row')
   const list = page.locator('.gp-rows')
   for (let i = 0; i < 60; i++) {
