@@ -4,6 +4,8 @@
 //! - After it everything that was acknowledged is in the tables, and on the disk: also where the last process could not
 //!   sync it, and the system has it in memory only.
 //! - A journal that does not fit the tables is never applied, and nothing of it is deleted: the start is refused.
+//! - A start that fails copies no log into its file: a sync that failed may have left a hole in it, and it is what the next
+//!   start has.
 //!
 //! Not here: what moving does (`moving`), and backups, which do the same to a copy (`backup`).
 
@@ -21,6 +23,7 @@ use super::{
     record_windows::{RecordWindows, now_ms},
     round::Round,
     schema,
+    sync_state::keep_log,
     transaction::{Blame, transact},
 };
 
@@ -58,10 +61,23 @@ fn write_log_again(connection: &Connection, path: &Path) -> std::io::Result<()> 
 /// Opens both files, and makes what is missing.
 pub(super) fn open(dir: &Path, durability: SyncMode, ttl: Duration) -> Result<Recovered, OpenError> {
     let tables = schema::open_writer(dir)?;
+    let journal = journal::open(dir, SyncMode::Fsync)?;
+    // Where this start fails, the next one finds both logs as they are.
+    [&tables, &journal].iter().for_each(|connection| keep_log(connection, true));
+    let recovered = recover(dir, (tables, journal), durability, ttl)?;
+    [&recovered.tables, &recovered.journal].iter().for_each(|connection| keep_log(connection, false));
+    Ok(recovered)
+}
+
+fn recover(
+    dir: &Path,
+    (tables, journal): (Connection, Connection),
+    durability: SyncMode,
+    ttl: Duration,
+) -> Result<Recovered, OpenError> {
     let (path, journal_path) = (schema::path(dir), journal::path(dir));
     let failed = |error| schema::open_error(dir, &path, error);
     let journal_failed = |error| schema::open_error(dir, &journal_path, error);
-    let journal = journal::open(dir, SyncMode::Fsync)?;
     let store = schema::store_of(&tables).map_err(failed)?;
     let ends = journal::ends(&journal).map_err(journal_failed)?;
     if schema::store_of(&journal).map_err(journal_failed)? != store {

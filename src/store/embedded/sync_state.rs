@@ -1,7 +1,7 @@
 //! What is known of syncs that no round waits for: how far the tables are on the disk, and whether a sync ever failed.
 //!
 //! Invariant: after a sync of a file failed, its WAL is copied no more, not even when it is closed: the system may call pages
-//! clean that the disk has not got, and the WAL is what the next start copies them from.
+//! clean that the disk has not got, and the WAL is what the next start copies them from. A start that fails copies none either.
 //! Not here: who syncs, and when ([`super::checkpoint`]).
 
 use std::sync::{
@@ -167,10 +167,16 @@ impl Synced {
 
     /// Before a connection to the file is closed: the last one would copy the WAL, and delete it.
     pub(super) fn before_close(&self, connection: &Connection) {
-        if !self.may_copy()
-            && let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-        {
-            tracing::error!(%error, "a log that has to be kept may be deleted");
+        if !self.may_copy() {
+            keep_log(connection, true);
         }
+    }
+}
+
+/// Whether closing this connection leaves the WAL as it is; else the last one to be closed copies it into its file, and
+/// deletes it.
+pub(super) fn keep_log(connection: &Connection, keeps: bool) {
+    if let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keeps) {
+        tracing::error!(%error, "a log that has to be kept may be deleted");
     }
 }

@@ -28,7 +28,7 @@ use super::{
     schema,
     sync_state::{MovedMarks, SUSPECT},
     tail::{Tail, Work},
-    transaction::{Failure, transact},
+    transaction::{Failure, is_sync_failure, transact},
 };
 use crate::store::StoreError;
 
@@ -124,6 +124,9 @@ impl Tables {
             return false;
         }
         let synced = self.set_syncs(true).and_then(|()| schema::set_needs_journal(&self.connection, false));
+        if synced.as_ref().is_err_and(is_sync_failure) {
+            self.marks.suspect();
+        }
         synced.is_ok()
     }
 

@@ -162,6 +162,30 @@ async fn v6_a_start_after_a_kill_writes_both_logs_to_the_disk_again() {
     assert_chain(&history(&again, &graph("g")).await);
 }
 
+/// A sync that failed may have left a hole in a log: to copy it is to mix what is before and after the hole.
+#[tokio::test]
+async fn v6_a_start_that_fails_leaves_both_logs_to_the_next() {
+    let dir = temporary();
+    let store = open(dir.path());
+    let mut head = Head::EMPTY;
+    append(&store, "g", &mut head, "moved").await;
+    all_moved(&store).await;
+    hold_up(dir.path());
+    append(&store, "g", &mut head, "not moved").await;
+    let image = Image::of(dir.path());
+    let crashed = image.write();
+    for _ in 0..2 {
+        EmbeddedStore::open(config(crashed.path())).expect_err("it is held up");
+        for name in ["journal.db-wal", "dao.db-wal"] {
+            let left = fs::read(crashed.path().join(name)).expect("a log");
+            assert!(left.starts_with(image.bytes(name)) && left.len() > 4_096, "{name}");
+        }
+        assert_eq!(fs::read(crashed.path().join("dao.db")).expect("a file"), image.bytes("dao.db"));
+    }
+    let_go(crashed.path());
+    assert_eq!(open(crashed.path()).head(&graph("g")).await.expect("a head"), head);
+}
+
 /// Rows are deleted when the tables have them for sure; so the tables' log is not cut before that.
 #[tokio::test]
 async fn v6_a_power_cut_after_rows_were_deleted_loses_nothing() {
