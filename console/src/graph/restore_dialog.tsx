@@ -13,7 +13,7 @@ interface Props {
   version: number
   head: number
   onClose: () => void
-  /** It was restored: `label` names the step of undo. Null: nothing had to change. */
+  /** The operation that restored it. Null: nothing had to change. */
   onDone: (done: Done | null) => void
   /** Undo from the message that tells of it; without it, the server is asked to take back the operation. */
   undo?: ((done: Done) => boolean) | undefined

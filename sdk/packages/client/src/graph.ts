@@ -134,7 +134,7 @@ export class GraphShell implements Graph {
   }
 
   addUndoStep(operation: { operationId: string; version: number }, label: string): void {
-    this.step({ type: 'did', ...operation, label })
+    if (!this.#isEnded) this.step({ type: 'did', ...operation, label })
   }
 
   #reverse(type: 'undo' | 'redo'): Promise<UndoOutcome> | null {
